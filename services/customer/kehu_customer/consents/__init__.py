@@ -1,0 +1,1 @@
+"""Consent 授权同意: the ledger and what stands."""

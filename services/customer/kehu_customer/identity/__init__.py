@@ -1,0 +1,1 @@
+"""Identity documents: their numbers, validity and verification."""

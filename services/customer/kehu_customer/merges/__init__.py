@@ -1,0 +1,1 @@
+"""Links that say two customers are one party."""

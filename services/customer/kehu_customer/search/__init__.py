@@ -1,0 +1,1 @@
+"""Finding customers by name, number, phone or document."""
