@@ -65,6 +65,8 @@ class TransactionPosted(_HoldingEvent):
     balance_after: Money | None
     business_date: date
     booked_at: Instant
+    position: int = 0
+    """Order within the business date, as the core states it: the last movement's balance is the day's."""
     source_sequence: int
 
 
