@@ -1,0 +1,70 @@
+import { useQuery, useQueryClient } from "@tanstack/react-query";
+import { createContext, type ReactNode, useContext } from "react";
+import { requestHeaders, setCsrfToken } from "../api/client";
+import { ProblemError, readProblem } from "../api/problem";
+
+/** Who is logged in, as the gateway knows them. The browser holds no token. */
+export interface Session {
+  subject: string;
+  name: string;
+  roles: string[];
+  permissions: string[];
+  staff_id: string | null;
+  csrf_token: string;
+}
+
+async function fetchSession(): Promise<Session | null> {
+  const response = await fetch("/auth/session", { headers: requestHeaders("GET"), credentials: "same-origin" });
+  if (response.status === 401) {
+    setCsrfToken(null);
+    return null;
+  }
+  if (!response.ok) {
+    throw new ProblemError(await readProblem(response));
+  }
+  const session = (await response.json()) as Session;
+  setCsrfToken(session.csrf_token);
+  return session;
+}
+
+const SessionContext = createContext<Session | null>(null);
+
+export function useSessionQuery() {
+  return useQuery({ queryKey: ["session"], queryFn: fetchSession, staleTime: 60_000, retry: false });
+}
+
+export function SessionProvider({ session, children }: { session: Session; children: ReactNode }) {
+  return <SessionContext value={session}>{children}</SessionContext>;
+}
+
+/** The log-in of whoever looks at the page; only below `SessionProvider`. */
+export function useSession(): Session {
+  const session = useContext(SessionContext);
+  if (session === null) {
+    throw new Error("useSession stands outside SessionProvider");
+  }
+  return session;
+}
+
+export function usePermission(permission: string): boolean {
+  return useSession().permissions.includes(permission);
+}
+
+/** Where log-in starts; the gateway comes back to the page that was asked for. */
+export function loginAddress(returnTo: string): string {
+  return `/auth/login?return_to=${encodeURIComponent(returnTo)}`;
+}
+
+export function useLogout(): () => Promise<void> {
+  const queries = useQueryClient();
+  return async () => {
+    await fetch("/auth/logout", {
+      method: "POST",
+      headers: requestHeaders("POST"),
+      credentials: "same-origin",
+    });
+    setCsrfToken(null);
+    queries.clear();
+    window.location.assign("/");
+  };
+}
