@@ -1,0 +1,1 @@
+"""Campaigns of the bank: plan, audience, decision gate, delivery, response."""

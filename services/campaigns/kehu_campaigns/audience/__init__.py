@@ -1,0 +1,1 @@
+"""Whom a campaign is for: segments as they stand, frozen at approval."""

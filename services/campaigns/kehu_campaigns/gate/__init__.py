@@ -1,0 +1,1 @@
+"""The one decision about every contact, with exactly one reason."""
