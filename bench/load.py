@@ -1,0 +1,106 @@
+"""A small HTTP load generator: keep-alive connections, one request in flight on each, latencies kept.
+
+It runs as a process of its own (`python bench/load.py PORT SECONDS`, requests on standard input) so that it does not
+share an interpreter with what it measures. Loopback only.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+import time
+from collections import Counter
+
+import uvloop
+
+CONNECTIONS = 8
+
+
+class Connection(asyncio.Protocol):
+    """Sends the requests one after the other and counts the answers."""
+
+    def __init__(self, requests: list[bytes], start: int, deadline: float, done: asyncio.Future[None]) -> None:
+        self.requests = requests
+        self.next = start
+        self.deadline = deadline
+        self.done = done
+        self.buffer = b""
+        self.statuses: Counter[int] = Counter()
+        self.latencies: list[float] = []
+        self.sent_at = 0.0
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self.transport = transport
+        self._send()
+
+    def _send(self) -> None:
+        self.sent_at = time.perf_counter()
+        self.transport.write(self.requests[self.next % len(self.requests)])
+        self.next += CONNECTIONS
+
+    def data_received(self, data: bytes) -> None:
+        self.buffer += data
+        head_end = self.buffer.find(b"\r\n\r\n")
+        if head_end < 0:
+            return
+        head = self.buffer[:head_end].lower()
+        at = head.find(b"content-length:")
+        if at < 0:
+            self.done.set_exception(RuntimeError("an answer without content-length"))
+            self.transport.close()
+            return
+        length = int(head[at + 15 :].split(b"\r\n", 1)[0])
+        if len(self.buffer) < head_end + 4 + length:
+            return
+        now = time.perf_counter()
+        self.statuses[int(self.buffer[9:12])] += 1
+        self.latencies.append(now - self.sent_at)
+        self.buffer = b""
+        if now < self.deadline:
+            self._send()
+        else:
+            self.transport.close()
+            if not self.done.done():
+                self.done.set_result(None)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if not self.done.done():
+            self.done.set_exception(exc or ConnectionError("the server closed the connection"))
+
+
+async def run(port: int, seconds: float, requests: list[bytes]) -> dict[str, object]:
+    """Requests per second, statuses and latency percentiles in milliseconds."""
+    loop = asyncio.get_running_loop()
+    start = time.perf_counter()
+    connections = []
+    for number in range(CONNECTIONS):
+        done: asyncio.Future[None] = loop.create_future()
+        _, protocol = await loop.create_connection(
+            lambda number=number, done=done: Connection(requests, number, start + seconds, done), "127.0.0.1", port
+        )
+        connections.append(protocol)
+    await asyncio.gather(*(connection.done for connection in connections))
+    elapsed = time.perf_counter() - start
+    latencies = sorted(latency for connection in connections for latency in connection.latencies)
+    statuses: Counter[int] = Counter()
+    for connection in connections:
+        statuses.update(connection.statuses)
+    return {
+        "rate": len(latencies) / elapsed,
+        "statuses": {str(status): count for status, count in statuses.items()},
+        "p50_ms": latencies[len(latencies) // 2] * 1000,
+        "p95_ms": latencies[int(len(latencies) * 0.95)] * 1000,
+    }
+
+
+def main() -> None:
+    """Read one JSON list of raw requests (as latin-1 text) and print one JSON result."""
+    port, seconds = int(sys.argv[1]), float(sys.argv[2])
+    requests = [text.encode("latin-1") for text in json.load(sys.stdin)]
+    sys.stdout.write(json.dumps(uvloop.run(run(port, seconds, requests))))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,53 @@
+import { currentLanguage } from "../i18n";
+
+const ZONE = "Asia/Shanghai";
+
+function locale(): string {
+  return currentLanguage() === "zh" ? "zh-CN" : "en-GB";
+}
+
+/** An instant in the bank's zone, to the minute. */
+export function formatInstant(instant: string | null | undefined): string {
+  if (instant === null || instant === undefined) {
+    return "–";
+  }
+  return new Intl.DateTimeFormat(locale(), {
+    timeZone: ZONE,
+    year: "numeric",
+    month: "2-digit",
+    day: "2-digit",
+    hour: "2-digit",
+    minute: "2-digit",
+    hour12: false,
+  }).format(new Date(instant));
+}
+
+/** A calendar date as it stands; it has no zone. */
+export function formatDate(date: string | null | undefined): string {
+  return date ?? "–";
+}
+
+/** An amount with its currency; the string is never turned into a float that could round it. */
+export function formatMoney(amount: string | null | undefined, currency: string | null | undefined): string {
+  if (amount === null || amount === undefined) {
+    return "–";
+  }
+  const match = /^(-?)(\d+)(?:\.(\d+))?$/.exec(amount);
+  if (match === null) {
+    return amount;
+  }
+  const [, sign, whole = "", fraction = ""] = match;
+  const grouped = whole.replace(/\B(?=(\d{3})+(?!\d))/g, ",");
+  const minor = fraction.padEnd(2, "0").replace(/(\d{2})0+$/, "$1");
+  return `${sign}${grouped}.${minor} ${currency ?? ""}`.trim();
+}
+
+/** A count with thousands set apart. */
+export function formatCount(count: number | null | undefined): string {
+  return count === null || count === undefined ? "–" : new Intl.NumberFormat(locale()).format(count);
+}
+
+/** A share of the whole as a percentage with one digit; nothing of nothing is a dash. */
+export function formatShare(part: number, whole: number): string {
+  return whole === 0 ? "–" : `${((part / whole) * 100).toFixed(1)} %`;
+}
