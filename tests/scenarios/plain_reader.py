@@ -1,0 +1,185 @@
+"""A consumer such as another team of the bank would write: aiokafka, JSON Schema, and none of Kehu's code.
+
+It reads every event there is and says what breaks the published contract.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import uuid
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from jsonschema import Draft202012Validator, FormatChecker
+
+REQUIRED_HEADERS = (
+    "ce_specversion",
+    "ce_id",
+    "ce_type",
+    "ce_source",
+    "ce_time",
+    "ce_subject",
+    "ce_dataschema",
+    "ce_sequence",
+)
+TRACEPARENT = re.compile(r"^00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$")
+
+
+@dataclass(frozen=True)
+class Record:
+    """One message as it stands on the topic."""
+
+    topic: str
+    partition: int
+    offset: int
+    key: str | None
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def place(self) -> str:
+        return f"{self.topic}[{self.partition}]@{self.offset}"
+
+
+@dataclass
+class Reading:
+    """All records of some topics, and what was wrong with them."""
+
+    records: list[Record] = field(default_factory=list)
+    faults: list[str] = field(default_factory=list)
+
+    def of_type(self, event_type: str) -> list[Record]:
+        """The records of one event type, without those that stand a second time."""
+        seen: set[str] = set()
+        found = []
+        for record in self.records:
+            if record.headers.get("ce_type") == event_type and record.headers["ce_id"] not in seen:
+                seen.add(record.headers["ce_id"])
+                found.append(record)
+        return found
+
+
+async def read_all(bootstrap: str, topics: Iterable[str]) -> list[Record]:
+    """Every message from the beginning to the end that the topics have now."""
+    consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, enable_auto_commit=False, auto_offset_reset="earliest")
+    await consumer.start()
+    try:
+        partitions = [
+            TopicPartition(topic, partition)
+            for topic in topics
+            for partition in sorted(consumer.partitions_for_topic(topic) or await _partitions(consumer, topic))
+        ]
+        consumer.assign(partitions)
+        ends = await consumer.end_offsets(partitions)
+        begins = await consumer.beginning_offsets(partitions)
+        open_partitions = {partition for partition in partitions if ends[partition] > begins[partition]}
+        records: list[Record] = []
+        while open_partitions:
+            for partition, batch in (await consumer.getmany(*open_partitions, timeout_ms=1000)).items():
+                records.extend(_record(message) for message in batch)
+                if await consumer.position(partition) >= ends[partition]:
+                    open_partitions.discard(partition)
+            for partition in list(open_partitions):
+                if await consumer.position(partition) >= ends[partition]:
+                    open_partitions.discard(partition)
+        return records
+    finally:
+        await consumer.stop()
+
+
+async def _partitions(consumer: AIOKafkaConsumer, topic: str) -> set[int]:
+    await consumer.topics()
+    return consumer.partitions_for_topic(topic) or set()
+
+
+def _record(message: Any) -> Record:
+    return Record(
+        topic=message.topic,
+        partition=message.partition,
+        offset=message.offset,
+        key=None if message.key is None else message.key.decode(),
+        headers={name: value.decode() for name, value in message.headers},
+        body=message.value,
+    )
+
+
+def load_schemas(folder: Path) -> dict[str, Draft202012Validator]:
+    """The published schemas by event type; each file is named for its type."""
+    validators = {}
+    for file in sorted(folder.glob("*.json")):
+        schema = json.loads(file.read_text(encoding="utf-8"))
+        Draft202012Validator.check_schema(schema)
+        validators[file.stem] = Draft202012Validator(schema, format_checker=FormatChecker())
+    return validators
+
+
+def check(records: list[Record], schemas: dict[str, Draft202012Validator]) -> Reading:
+    """Hold records against the published contract: headers, payloads, order and gaps."""
+    reading = Reading(records=records)
+    for record in records:
+        reading.faults.extend(f"{record.place}: {fault}" for fault in _faults_of_one(record, schemas))
+    reading.faults.extend(_faults_of_order(records))
+    return reading
+
+
+def _faults_of_one(record: Record, schemas: dict[str, Draft202012Validator]) -> Iterator[str]:
+    missing = [name for name in REQUIRED_HEADERS if name not in record.headers]
+    if missing:
+        yield f"headers missing: {missing}"
+        return
+    headers = record.headers
+    if headers["ce_specversion"] != "1.0":
+        yield f"ce_specversion {headers['ce_specversion']}"
+    if uuid.UUID(headers["ce_id"]).version != 7:
+        yield "ce_id is no UUIDv7"
+    if datetime.fromisoformat(headers["ce_time"]).tzinfo is None:
+        yield "ce_time has no zone"
+    if "traceparent" in headers and not TRACEPARENT.match(headers["traceparent"]):
+        yield "traceparent is malformed"
+    validator = schemas.get(headers["ce_type"])
+    if validator is None:
+        yield f"no schema is published for {headers['ce_type']}"
+        return
+    for error in validator.iter_errors(json.loads(record.body)):
+        yield f"{headers['ce_type']}: {error.json_path}: {error.message}"
+
+
+def _faults_of_order(records: list[Record]) -> Iterator[str]:
+    """Per topic and subject, after dropping repeated ids, `ce_sequence` runs 1, 2, 3 … in the order of the topic."""
+    seen: set[str] = set()
+    last: dict[tuple[str, str], int] = defaultdict(int)
+    places: dict[tuple[str, str], set[int]] = defaultdict(set)
+    compacted = {record.topic for record in records if record.topic.endswith("-state.v1")}
+    for record in sorted(records, key=lambda record: (record.topic, record.partition, record.offset)):
+        if record.headers["ce_id"] in seen:
+            continue
+        seen.add(record.headers["ce_id"])
+        subject = (record.topic, record.headers["ce_subject"])
+        places[subject].add(record.partition)
+        sequence = int(record.headers["ce_sequence"])
+        expected = last[subject] + 1
+        # Compaction takes older states away: what remains still rises.
+        broken = sequence < expected if record.topic in compacted else sequence != expected
+        if broken:
+            yield f"{record.place}: subject {subject[1]} has sequence {sequence} where {expected} was due"
+        last[subject] = sequence
+    for (topic, name), partitions in places.items():
+        if len(partitions) > 1:
+            yield f"{topic}: subject {name} stands in partitions {sorted(partitions)}"
+
+
+def find_in_clear(records: list[Record], secrets: Iterable[str]) -> list[str]:
+    """Places where one of the given personal values stands in clear."""
+    wanted = [secret.encode() for secret in secrets]
+    return [
+        record.place
+        for record in records
+        for secret in wanted
+        if secret in record.body or any(secret in value.encode() for value in record.headers.values())
+    ]
