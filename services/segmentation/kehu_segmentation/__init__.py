@@ -1,0 +1,1 @@
+"""Kehu's segmentation: features, rules, membership, value tiers."""

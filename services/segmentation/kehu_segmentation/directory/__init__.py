@@ -1,0 +1,1 @@
+"""The organisation and the reach of customers, projected from events."""

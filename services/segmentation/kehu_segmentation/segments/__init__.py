@@ -1,0 +1,1 @@
+"""Segments 客群: definition, versions, draft and publication."""

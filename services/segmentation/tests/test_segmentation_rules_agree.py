@@ -1,0 +1,227 @@
+"""Random rules on random customers: the evaluator in memory and every SQL engine find the same members."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from datetime import date, timedelta
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+import duckdb
+import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+
+from kehu_contracts.codes import CustomerStatus, Gender, PartyKind, ProductClass, TransactionKind
+from kehu_segmentation.rules.compiler import RELATIONS, compile_rule
+from kehu_segmentation.rules.facts import BalanceFact, CustomerFacts, ProductFact, TransactionFact
+from kehu_segmentation.rules.rules import Boundary, boundaries, evaluate, is_member
+from kehu_segmentation.rules.schemas import Rule, parse_rule
+
+TODAY = date(2026, 3, 31)
+CURRENCIES = ("CNY", "USD")
+CODES = ("gold", "o'hara", 'a"b', "x:y", "back\\slash", "%s $1", "活期")
+UNITS = [UUID(int=number) for number in (1, 2, 3)]
+AMOUNTS = (Decimal(0), Decimal("0.01"), Decimal("99999.9900"), Decimal(100_000), Decimal("100000.0001"), Decimal(-5))
+
+
+def _id(number: int) -> UUID:
+    return UUID(int=number)
+
+
+days_around = st.integers(-400, 5).map(lambda days: TODAY + timedelta(days=days))
+amounts = st.sampled_from(AMOUNTS)
+classes = st.sampled_from([ProductClass.SAVINGS, ProductClass.CARD, ProductClass.LOAN])
+codes = st.sampled_from(CODES)
+currencies = st.sampled_from(CURRENCIES)
+thresholds = amounts.map(str)
+comparisons = st.sampled_from(["=", "!=", "<", "<=", ">", ">="])
+windows = st.one_of(st.none(), st.integers(1, 400))
+
+
+@st.composite
+def customer_facts(draw: st.DrawFn, number: int) -> CustomerFacts:
+    accounts = st.integers(1, 3).map(lambda account: _id(number * 100 + account))
+
+    def balance() -> BalanceFact:
+        low, mid, high = sorted(draw(st.tuples(amounts, amounts, amounts)))
+        return BalanceFact(
+            draw(accounts), draw(classes), draw(codes), draw(currencies), draw(days_around), mid, high, low
+        )
+
+    def transaction(index: int) -> TransactionFact:
+        return TransactionFact(
+            _id(number * 10_000 + index),
+            draw(accounts),
+            draw(classes),
+            draw(codes),
+            draw(st.sampled_from(TransactionKind)),
+            draw(currencies),
+            draw(amounts),
+            draw(days_around),
+        )
+
+    def product() -> ProductFact:
+        return ProductFact(
+            draw(accounts), draw(classes), draw(codes), draw(days_around), draw(st.one_of(st.none(), days_around))
+        )
+
+    return CustomerFacts(
+        _id(number),
+        draw(st.sampled_from(PartyKind)),
+        draw(st.sampled_from(CustomerStatus)),
+        draw(st.sampled_from(Gender)),
+        draw(st.one_of(st.none(), st.integers(1950, 1955))),
+        draw(st.one_of(st.none(), st.sampled_from(UNITS))),
+        draw(days_around),
+        tuple(balance() for _ in range(draw(st.integers(0, 4)))),
+        tuple(transaction(index) for index in range(draw(st.integers(0, 4)))),
+        tuple(product() for _ in range(draw(st.integers(0, 3)))),
+    )
+
+
+populations = st.integers(1, 6).flatmap(
+    lambda size: st.tuples(*(customer_facts(number) for number in range(1, size + 1)))
+)
+
+
+def _operands(name: str, values: st.SearchStrategy[Any], *, ordered: bool) -> st.SearchStrategy[dict[str, Any]]:
+    base = {"type": st.just("attribute"), "name": st.just(name)}
+    single = ["=", "!=", "<", "<=", ">", ">="] if ordered else ["=", "!="]
+    return st.one_of(
+        st.fixed_dictionaries(base | {"operator": st.sampled_from(single), "value": values}),
+        st.fixed_dictionaries(
+            base | {"operator": st.sampled_from(["in", "not_in"]), "values": st.lists(values, min_size=1, max_size=3)}
+        ),
+        st.fixed_dictionaries(base | {"operator": st.sampled_from(["is_null", "is_not_null"])}),
+    )
+
+
+def _where(**extra: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[str, Any]]:
+    return st.fixed_dictionaries(
+        {},
+        optional={
+            "product_class": st.lists(classes.map(str), min_size=1, max_size=2),
+            "product_code": st.lists(codes, min_size=1, max_size=3),
+            **extra,
+        },
+    )
+
+
+def _aggregates(kind: str, where: st.SearchStrategy[Any], **extra: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    base = {"type": st.just(kind), "days": windows, "where": where, "operator": comparisons}
+    return st.one_of(
+        st.fixed_dictionaries(
+            base | {"aggregate": st.sampled_from(["any", "sum", "min", "max", "avg"]), "value": thresholds},
+            optional=extra,
+        ),
+        st.fixed_dictionaries(base | {"aggregate": st.just("count"), "value": st.integers(0, 3)}, optional=extra),
+    )
+
+
+leaf_documents = st.one_of(
+    _operands("kind", st.sampled_from(PartyKind).map(str), ordered=False),
+    _operands("status", st.sampled_from(CustomerStatus).map(str), ordered=False),
+    _operands("gender", st.sampled_from(Gender).map(str), ordered=False),
+    _operands("birth_year", st.integers(1950, 1955), ordered=True),
+    _operands("unit_id", st.sampled_from(UNITS).map(str), ordered=False),
+    _operands("customer_since", days_around.map(str), ordered=True),
+    _operands("tenure_days", st.integers(0, 400), ordered=True),
+    _aggregates(
+        "balance", _where(currency=currencies), measure=st.sampled_from(["closing", "highest", "lowest", None])
+    ),
+    _aggregates("transaction", _where(currency=currencies, kind=st.sampled_from(TransactionKind).map(str))),
+    st.fixed_dictionaries(
+        {"type": st.just("product"), "where": _where(), "open": st.booleans()},
+        optional={"opened_within_days": windows, "operator": comparisons, "value": st.integers(0, 3)},
+    ),
+)
+rules = st.recursive(
+    leaf_documents,
+    lambda inner: st.one_of(
+        st.fixed_dictionaries(
+            {"type": st.sampled_from(["and", "or"]), "rules": st.lists(inner, min_size=1, max_size=3)}
+        ),
+        st.fixed_dictionaries({"type": st.just("not"), "rule": inner}),
+    ),
+    max_leaves=6,
+).map(parse_rule)
+
+GOLD_OR_RICH = parse_rule(
+    {
+        "type": "or",
+        "rules": [
+            {"type": "product", "where": {"product_class": ["card"], "product_code": ["gold"]}},
+            {"type": "balance", "aggregate": "any", "days": 90, "operator": ">=", "value": "100000"},
+        ],
+    }
+)
+
+
+def relation_rows(population: Sequence[CustomerFacts]) -> dict[str, list[tuple[Any, ...]]]:
+    rows: dict[str, list[tuple[Any, ...]]] = {relation: [] for relation in RELATIONS}
+    for customer in population:
+        known = asdict(customer)
+        rows["subjects"].append(tuple(known[column] for column in RELATIONS["subjects"]))
+        for relation in ("balances", "transactions", "products"):
+            for fact in known[relation]:
+                fact["customer_id"] = customer.customer_id
+                rows[relation].append(tuple(fact[column] for column in RELATIONS[relation]))
+    return rows
+
+
+@pytest.fixture(scope="module")
+def duck() -> Iterator[duckdb.DuckDBPyConnection]:
+    connection = duckdb.connect(":memory:")
+    connection.execute("SET threads = 1")
+    for relation, columns in RELATIONS.items():
+        described = ", ".join(
+            f"{name} {kind.replace('string', 'varchar').replace('int32', 'integer')}" for name, kind in columns.items()
+        )
+        connection.execute(f"CREATE TABLE {relation} ({described})")
+    yield connection
+    connection.close()
+
+
+def members_in_duckdb(
+    duck: duckdb.DuckDBPyConnection, rule: Rule, population: Sequence[CustomerFacts], today: date
+) -> set[UUID]:
+    for relation, rows in relation_rows(population).items():
+        duck.execute(f"DELETE FROM {relation}")  # noqa: S608 - a name from our own list.
+        if rows:
+            marks = ", ".join("?" for _ in RELATIONS[relation])
+            duck.executemany(f"INSERT INTO {relation} VALUES ({marks})", rows)  # noqa: S608 - likewise.
+    return {row[0] for row in duck.execute(compile_rule(rule, today, "duckdb")).fetchall()}
+
+
+@given(rule=rules, population=populations)
+@example(rule=GOLD_OR_RICH, population=())
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+def test_duckdb_finds_the_members_that_the_evaluator_finds(
+    duck: duckdb.DuckDBPyConnection, rule: Rule, population: tuple[CustomerFacts, ...]
+) -> None:
+    expected = {facts.customer_id for facts in population if is_member(rule, facts, TODAY)}
+    assert members_in_duckdb(duck, rule, population, TODAY) == expected
+
+
+def _crosses(boundary: Boundary, facts: CustomerFacts, before: date, after: date) -> bool:
+    dates = {
+        "balances": [row.business_date for row in facts.balances],
+        "transactions": [row.business_date for row in facts.transactions],
+        "opened": [row.opened_on for row in facts.products],
+        "closed": [row.closed_on for row in facts.products if row.closed_on is not None],
+        "customer_since": [facts.customer_since],
+    }[boundary.fact]
+    return any(before < day + timedelta(days=boundary.shift) <= after for day in dates)
+
+
+@given(rule=rules, facts=customer_facts(1), ahead=st.integers(1, 500))
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_a_verdict_changes_by_time_only_where_a_boundary_is_crossed(
+    rule: Rule, facts: CustomerFacts, ahead: int
+) -> None:
+    later = TODAY + timedelta(days=ahead)
+    if evaluate(rule, facts, TODAY) != evaluate(rule, facts, later):
+        assert any(_crosses(boundary, facts, TODAY, later) for boundary in boundaries(rule))
