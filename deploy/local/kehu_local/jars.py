@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -97,3 +99,24 @@ def lock_jars(folder: Path, path: Path = JARS_LOCK) -> list[Jar]:
 def _sha256(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run `check`, `fetch` or `lock` on a folder; `check` exits 1 when jars are missing."""
+    command, folder = arguments[0], Path(arguments[1])
+    if command == "lock":
+        lock_jars(folder)
+        return 0
+    jars = read_lock()
+    if command == "check":
+        return 0 if jars_are_complete(folder, jars) else 1
+    try:
+        fetch_jars(folder, jars)
+    except JarsFailed as error:
+        sys.stderr.write(f"kehu: {error}\n      See that this machine reaches the jars' registry, then try again.\n")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,55 @@
+# Every command of the suite. `make` alone lists them. Each sets up what it needs, once.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.PHONY: help up down test lint types contracts format bench lock clean jars python web console browser
+
+SETUP := deploy/local/setup.sh
+BIN := .venv/bin
+PYTEST_WORKERS ?= 2
+PACKAGES := $(dir $(wildcard libs/*/pyproject.toml services/*/pyproject.toml gateway/pyproject.toml deploy/local/pyproject.toml))
+
+help: ## List the commands
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  \033[1mmake %-10s\033[0m %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+up: python jars console ## Start the whole suite: PostgreSQL, Kafka, four services, gateway, console, demo bank (DEMO=0: empty)
+	@exec $(BIN)/kehu up $(ARGS)
+
+down: python ## Stop the suite that runs from this folder
+	@exec $(BIN)/kehu down
+
+test: python jars console browser ## Run all tests, the console's too
+	npm --prefix web run test --silent
+	$(BIN)/pytest --numprocesses $(PYTEST_WORKERS) --dist worksteal $(ARGS)
+
+lint: python web ## Check style, imports and unused dependencies
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports --config .importlinter --no-cache
+	@for package in $(PACKAGES); do (cd $$package && $(CURDIR)/$(BIN)/deptry . --no-ansi) || exit 1; done
+	npm --prefix web run lint --silent
+
+types: python web ## Check types
+	$(BIN)/mypy libs services gateway deploy tests bench
+	npm --prefix web run types --silent
+
+contracts: python ## Write the schemas and documents that are generated from the contracts
+	$(BIN)/python -m kehu_contracts write
+
+format: python web ## Format everything
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix --quiet .
+	npm --prefix web run format --silent
+
+bench: python jars ## Measure against the budgets
+	$(BIN)/python -m bench $(ARGS)
+
+lock: python ## Resolve the Python packages and the broker's jars anew (needs uv)
+	$(BIN)/python deploy/local/requirements.py | uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --quiet --output-file requirements.lock -
+	$(BIN)/python -m kehu_local.jars lock .local/jars
+
+clean: ## Remove what the commands made, but no data
+	rm -rf .venv web/node_modules web/dist .local/jars .local/browser .local/browsers .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+python jars web console browser:
+	@$(SETUP) $@
