@@ -1,0 +1,247 @@
+"""Which rows a caller reaches, enforced twice: in the query by `within_scope`, and by row-level security below it.
+
+Each service keeps three small projections in its schema: `scope_units` (the organisation tree), `scope_staff` (who works
+where) and `scope_subjects` (which unit a subject belongs to, and which subject it was merged into). `Database.begin`
+states reach and staff id in the round trip that begins the transaction; the SQL function `enter_scope` works out the
+units in reach once, so that statements compare against a constant array and can use an index on the unit.
+
+A row without a unit is reached by `Reach.ALL` only. The worker's role reaches every row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, Literal
+from uuid import UUID
+
+from sqlalchemy import Boolean, Column, ColumnElement, MetaData, Table, Uuid
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.functions import FunctionElement
+
+from kehu_chassis.columns import LtreePath, reference
+from kehu_contracts.access import Reach
+
+if TYPE_CHECKING:
+    from alembic.operations import Operations
+    from sqlalchemy.sql.compiler import SQLCompiler
+
+    from kehu_chassis.database import Transaction
+
+__all__ = [
+    "UNSCOPED",
+    "Reach",
+    "Scope",
+    "ScopeStaff",
+    "ScopeSubject",
+    "ScopeUnit",
+    "drop_scope",
+    "enable_scope",
+    "put_staff",
+    "put_subjects",
+    "put_units",
+    "scope_staff",
+    "scope_subjects",
+    "scope_units",
+    "within_scope",
+    "within_scope_subject",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """What a caller reaches: `Reach.ALL`, the subtree of a member of staff's unit, or no row that belongs to a unit."""
+
+    kind: Reach
+    staff_id: UUID | None = None
+
+
+UNSCOPED: Final = Scope(Reach.NONE)
+"""Reaches no row under row-level security as the api's role, and every row as the worker's."""
+
+_metadata = MetaData()
+
+scope_units = Table(
+    "scope_units",
+    _metadata,
+    Column("unit_id", Uuid, primary_key=True),
+    Column("path", LtreePath, nullable=True),
+    reference("parent_id", nullable=True),
+    Column("active", Boolean, nullable=False),
+)
+"""The organisation tree; `path` is the chain of unit ids (hex) from the root, NULL while a unit above is unknown."""
+
+scope_staff = Table(
+    "scope_staff",
+    _metadata,
+    Column("staff_id", Uuid, primary_key=True),
+    reference("unit_id"),
+    Column("active", Boolean, nullable=False),
+)
+
+scope_subjects = Table(
+    "scope_subjects",
+    _metadata,
+    Column("subject_id", Uuid, primary_key=True),
+    reference("survivor_id"),
+    reference("unit_id", nullable=True),
+    reference("manager_id", nullable=True),
+)
+"""`survivor_id` is the subject itself unless it was merged; reach is decided by the survivor's unit."""
+
+
+class within_scope(FunctionElement[bool]):  # noqa: N801  reads as the SQL function that it stands for
+    """The first lock: only rows whose unit (the argument) is in the caller's reach. Every query of scoped rows states it.
+
+    It is compiled once per reach, so that a statement of `ALL` bears no condition and one of `SUBTREE` can use an index.
+    """
+
+    inherit_cache = True
+    type = Boolean()
+    by: Literal["unit", "subject"] = "unit"
+
+    def __init__(self, column: ColumnElement[Any]) -> None:
+        super().__init__(column)
+
+
+class within_scope_subject(within_scope):  # noqa: N801  the same
+    """The first lock for rows that know only their subject (the argument): its survivor's unit must be in reach."""
+
+    inherit_cache = True
+    by: Literal["unit", "subject"] = "subject"
+
+
+@compiles(within_scope)
+def _compile_within_scope(element: within_scope, compiler: SQLCompiler, **options: Any) -> str:
+    reach: Reach = getattr(compiler.dialect, "reach", Reach.NONE)
+    if reach is Reach.ALL:
+        return "true"
+    if reach is Reach.NONE:
+        return "false"
+    return _condition(element.by, compiler.process(element.clauses, **options))
+
+
+def _condition(by: Literal["unit", "subject"], column: str) -> str:
+    in_reach = "ANY ((SELECT scope_units_in_reach())::uuid[])"
+    if by == "unit":
+        return f"{column} = {in_reach}"
+    return (
+        "EXISTS (SELECT 1 FROM scope_subjects AS scoped JOIN scope_subjects AS standing"  # noqa: S608  no value enters
+        " ON standing.subject_id = scoped.survivor_id"
+        f" WHERE scoped.subject_id = {column} AND standing.unit_id = {in_reach})"
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class ScopeUnit:
+    """A unit as it now stands."""
+
+    unit_id: UUID
+    parent_id: UUID | None
+    active: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ScopeStaff:
+    """Where a member of staff now works."""
+
+    staff_id: UUID
+    unit_id: UUID
+    active: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ScopeSubject:
+    """Where a subject now belongs."""
+
+    subject_id: UUID
+    survivor_id: UUID
+    unit_id: UUID | None
+    manager_id: UUID | None = None
+
+
+_PUT_UNITS: Final = """
+INSERT INTO scope_units AS kept (unit_id, parent_id, active)
+SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::bool[])
+ON CONFLICT (unit_id) DO UPDATE SET parent_id = EXCLUDED.parent_id, active = EXCLUDED.active
+WHERE (kept.parent_id, kept.active) IS DISTINCT FROM (EXCLUDED.parent_id, EXCLUDED.active)
+"""
+
+_PUT_STAFF: Final = """
+INSERT INTO scope_staff AS kept (staff_id, unit_id, active)
+SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::bool[])
+ON CONFLICT (staff_id) DO UPDATE SET unit_id = EXCLUDED.unit_id, active = EXCLUDED.active
+WHERE (kept.unit_id, kept.active) IS DISTINCT FROM (EXCLUDED.unit_id, EXCLUDED.active)
+"""
+
+_PUT_SUBJECTS: Final = """
+INSERT INTO scope_subjects AS kept (subject_id, survivor_id, unit_id, manager_id)
+SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[]) AS given (subject_id, survivor_id, unit_id, manager_id)
+ORDER BY subject_id
+ON CONFLICT (subject_id) DO UPDATE
+SET survivor_id = EXCLUDED.survivor_id, unit_id = EXCLUDED.unit_id, manager_id = EXCLUDED.manager_id
+WHERE (kept.survivor_id, kept.unit_id, kept.manager_id)
+   IS DISTINCT FROM (EXCLUDED.survivor_id, EXCLUDED.unit_id, EXCLUDED.manager_id)
+"""
+
+
+async def put_units(tx: Transaction, rows: Iterable[ScopeUnit]) -> None:
+    """Insert or change units; paths below a moved unit follow. The last of several rows for one unit counts."""
+    latest = list({row.unit_id: row for row in rows}.values())
+    if not latest:
+        return
+    await tx.connection.execute(_PUT_UNITS, *_columns(latest, "unit_id", "parent_id", "active"))
+    await tx.connection.execute("SELECT scope_refresh_paths()")
+
+
+async def put_staff(tx: Transaction, rows: Iterable[ScopeStaff]) -> None:
+    """Insert or change staff. The last of several rows for one member counts."""
+    latest = list({row.staff_id: row for row in rows}.values())
+    if latest:
+        await tx.connection.execute(_PUT_STAFF, *_columns(latest, "staff_id", "unit_id", "active"))
+
+
+async def put_subjects(tx: Transaction, rows: Iterable[ScopeSubject]) -> None:
+    """Insert or change subjects, in one statement. The last of several rows for one subject counts."""
+    latest = list({row.subject_id: row for row in rows}.values())
+    if latest:
+        columns = _columns(latest, "subject_id", "survivor_id", "unit_id", "manager_id")
+        await tx.connection.execute(_PUT_SUBJECTS, *columns)
+
+
+def _columns(rows: Sequence[object], *names: str) -> list[list[Any]]:
+    return [[getattr(row, name) for row in rows] for name in names]
+
+
+def enable_scope(
+    op: Operations, table: str, column: str, by: Literal["unit", "subject"] = "unit", *, check_writes: bool = True
+) -> None:
+    """Force row-level security on a table (the second lock), in a migration.
+
+    The api's role reaches rows by `column` (a unit's id, or with `by="subject"` a subject's id); the worker's role
+    reaches all. With `check_writes` the api may write only rows that it would reach; without, it may move a row out of
+    its own reach, as a hand-over to another branch does.
+    """
+    schema = _schema(op)
+    visible = f"(SELECT scope_all()) OR {_condition(by, f'{table}.{column}')}"
+    written = visible if check_writes else "true"
+    op.execute(f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY")
+    op.execute(f"ALTER TABLE {table} FORCE ROW LEVEL SECURITY")
+    op.execute(f"CREATE POLICY scope ON {table} TO kehu_{schema}_api USING ({visible}) WITH CHECK ({written})")
+    op.execute(f"CREATE POLICY worker ON {table} TO kehu_{schema}_worker USING (true) WITH CHECK (true)")
+    # Forced security holds for the owner too, who must be able to move data in a later migration.
+    op.execute(f"CREATE POLICY owner ON {table} TO kehu_{schema}_owner USING (true) WITH CHECK (true)")
+
+
+def drop_scope(op: Operations, table: str) -> None:
+    """Take back `enable_scope`, in a downgrade that keeps the table."""
+    for policy in ("scope", "worker", "owner"):
+        op.execute(f"DROP POLICY {policy} ON {table}")
+    op.execute(f"ALTER TABLE {table} NO FORCE ROW LEVEL SECURITY")
+    op.execute(f"ALTER TABLE {table} DISABLE ROW LEVEL SECURITY")
+
+
+def _schema(op: Operations) -> str:
+    schema = op.get_bind().exec_driver_sql("SELECT current_schema()").scalar_one()
+    assert isinstance(schema, str)
+    return schema
