@@ -1,0 +1,1 @@
+"""Complaints 投诉: intake, states, statutory clocks."""

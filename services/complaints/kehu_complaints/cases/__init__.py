@@ -1,0 +1,1 @@
+"""Cases: intake, states, queue and history of complaints, enquiries and suggestions."""

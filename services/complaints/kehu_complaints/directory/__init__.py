@@ -1,0 +1,1 @@
+"""Directory: what this service knows of units, staff and customers, projected from their events."""
