@@ -12,7 +12,7 @@ __all__ = ["consent_entries", "standing_consents"]
 consent_entries = Table(
     "consent_entries",
     metadata,
-    id_column(),
+    id_column("id"),
     Column("customer_id", Uuid, ForeignKey("customers.id"), nullable=False),
     Column("purpose", Text, nullable=False),
     Column("channel", Text, nullable=False),

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Boolean, Column, Date, ForeignKey, Index, Integer, LargeBinary, Table, Uuid, text
+from sqlalchemy import Boolean, Column, Date, ForeignKey, Index, LargeBinary, Table, Uuid, text
 
-from kehu_chassis.columns import Text, id_column, instant
+from kehu_chassis.columns import Text, id_column, instant, version
 from kehu_customer.metadata import metadata
 
 __all__ = ["documents"]
@@ -12,7 +12,7 @@ __all__ = ["documents"]
 documents = Table(
     "documents",
     metadata,
-    id_column(),
+    id_column("id"),
     Column("customer_id", Uuid, ForeignKey("customers.id"), nullable=False),
     Column("type", Text, nullable=False),
     Column("number_sealed", LargeBinary, nullable=False),
@@ -24,7 +24,7 @@ documents = Table(
     Column("long_term", Boolean, nullable=False),
     instant("verified_at", nullable=True),
     Column("verified_by", Text),
-    Column("version", Integer, nullable=False, server_default=text("1")),
+    version(),
     instant("created_at"),
     Index("documents_customer_number_key", "customer_id", "type", "number_index", unique=True),
     Index("documents_number_index_idx", "number_index"),

@@ -68,6 +68,8 @@ class PartyDraft:
     primary_rm_id: UUID | None = None
     contacts: tuple[ContactDraft, ...] = ()
     documents: tuple[DocumentDraft, ...] = ()
+    customer_id: UUID | None = None
+    """Given where the id was promised before the party arrived; else registration makes one."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from sqlalchemy import (
     text,
 )
 
-from kehu_chassis.columns import Text, id_column, instant
+from kehu_chassis.columns import Text, id_column, instant, version
 from kehu_customer.metadata import metadata
 
 __all__ = ["contact_points", "customers", "party_names"]
@@ -25,7 +25,7 @@ __all__ = ["contact_points", "customers", "party_names"]
 customers = Table(
     "customers",
     metadata,
-    id_column(),
+    id_column("id"),
     # The business number printed on letters; given once by the database, never changed.
     Column("customer_number", Text, nullable=False, unique=True, server_default=text("next_customer_number()")),
     Column("kind", Text, nullable=False),
@@ -46,7 +46,7 @@ customers = Table(
     Column("name_sealed", LargeBinary, nullable=False),
     Column("birth_date_sealed", LargeBinary),
     Column("employer_sealed", LargeBinary),
-    Column("version", Integer, nullable=False, server_default=text("1")),
+    version(),
     instant("created_at"),
     instant("updated_at"),
     Index("customers_unit_id_idx", "unit_id", "id"),
@@ -57,7 +57,7 @@ customers = Table(
 party_names = Table(
     "party_names",
     metadata,
-    id_column(),
+    id_column("id"),
     Column("customer_id", Uuid, ForeignKey("customers.id"), nullable=False),
     Column("type", Text, nullable=False),
     Column("name_sealed", LargeBinary, nullable=False),
@@ -72,7 +72,7 @@ party_names = Table(
 contact_points = Table(
     "contact_points",
     metadata,
-    id_column(),
+    id_column("id"),
     Column("customer_id", Uuid, ForeignKey("customers.id"), nullable=False),
     Column("type", Text, nullable=False),
     Column("value_sealed", LargeBinary, nullable=False),
@@ -80,7 +80,7 @@ contact_points = Table(
     Column("division_code", Text),
     Column("is_primary", Boolean, nullable=False),
     instant("verified_at", nullable=True),
-    Column("version", Integer, nullable=False, server_default=text("1")),
+    version(),
     instant("created_at"),
     instant("ended_at", nullable=True),
     Index("contact_points_customer_id_idx", "customer_id"),
