@@ -1,4 +1,4 @@
-"""Every metric of events, timers and the database, named in one place."""
+"""Every metric, named in one place."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ __all__ = [
     "DEAD_LETTERS",
     "EVENT_DELAY",
     "GAPS",
+    "HTTP_DURATION",
+    "HTTP_REQUESTS",
     "OUTBOX_ADDED",
     "PARKED",
     "RELAYED",
@@ -45,3 +47,12 @@ TIMERS_FIRED: Final = Counter("kehu_timers_fired", "Timers that took effect", ["
 TIMER_ERRORS: Final = Counter("kehu_timer_errors", "Timers that failed and will be tried again", ["kind"])
 
 DATABASE_WAITS: Final = Counter("kehu_database_refusals", "Transactions refused for want of a connection", ["cause"])
+
+HTTP_REQUESTS: Final = Counter("kehu_http_requests", "Answered requests", ["route", "method", "status"])
+"""`route` is the template of the path; what no route answers counts as `(none)`."""
+HTTP_DURATION: Final = Histogram(
+    "kehu_http_request_duration_seconds",
+    "From the first byte of a request to the end of its answer",
+    ["route"],
+    buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10),
+)

@@ -1,0 +1,199 @@
+"""From a service's definition to its processes: `api`, `worker` and `migrate`.
+
+    # kehu_complaints/__main__.py
+    from kehu_chassis.app import main
+    from kehu_complaints.main import DEFINITION
+
+    if __name__ == "__main__":
+        main(DEFINITION)
+
+A runner that forks calls `run_api`, `run_worker` and `run_migrate` itself, with settings that it made.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
+
+import uvicorn
+import uvloop
+from fastapi import FastAPI
+from fastapi.routing import APIRoute
+from pydantic import ValidationError
+
+from kehu_chassis import errors, migrations
+from kehu_chassis.auth import JwksSource, TokenVerifier
+from kehu_chassis.clock import Clock, SuiteClock, SystemClock
+from kehu_chassis.database import Database
+from kehu_chassis.definition import Runtime, ServiceDefinition
+from kehu_chassis.health import health_routes
+from kehu_chassis.settings import ServiceSettings
+from kehu_chassis.telemetry import TelemetryMiddleware, configure_logging, configure_tracing
+
+__all__ = ["create_app", "main", "open_runtime", "run_api", "run_migrate", "run_worker"]
+
+
+@asynccontextmanager
+async def open_runtime(
+    definition: ServiceDefinition, settings: ServiceSettings, process: str
+) -> AsyncIterator[Runtime]:
+    """Open what a process of the service needs: database, clock, token verifier, the service's own resources."""
+    async with AsyncExitStack() as stack:
+        database = await Database.connect(
+            settings.database_dsn.get_secret_value(),
+            schema=definition.schema,
+            min_size=settings.pool_min,
+            max_size=settings.pool_max,
+            application_name=f"kehu-{definition.name}-{process}",
+        )
+        stack.push_async_callback(database.close)
+        runtime = Runtime(
+            name=definition.name,
+            settings=settings,
+            database=database,
+            clock=_clock(settings),
+            verifier=TokenVerifier(
+                issuer=settings.issuer,
+                audience=settings.audience,
+                keys=JwksSource(settings.jwks_url),
+                algorithms=settings.token_algorithms,
+            ),
+        )
+        runtime.resources = await stack.enter_async_context(definition.resources(runtime))
+        yield runtime
+
+
+def create_app(definition: ServiceDefinition, settings: ServiceSettings, *, runtime: Runtime | None = None) -> FastAPI:
+    """The service's HTTP application.
+
+    Args:
+        definition: what the service is made of.
+        settings: its configuration.
+        runtime: one that is open already (tests); else the application opens and closes its own with its lifespan.
+    """
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        if runtime is not None:
+            yield
+            return
+        async with open_runtime(definition, settings, "api") as opened:
+            app.state.runtime = opened
+            yield
+
+    async def database_answers() -> None:
+        await app.state.runtime.database.ping()
+
+    async def migrated() -> None:
+        await migrations.require_head(app.state.runtime.database, definition.migrations)
+
+    app = FastAPI(
+        title=f"Kehu {definition.name}",
+        version="1",
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+        max_body_size=settings.max_body_bytes,
+        generate_unique_id_function=_operation_id,
+    )
+    app.state.runtime = runtime
+    app.router.routes.extend(health_routes({"database": database_answers, "migrations": migrated}))
+    for routes in definition.routers:
+        app.include_router(routes)
+    errors.install(app)
+    app.add_middleware(TelemetryMiddleware, trace_ratio=settings.trace_ratio)
+    _describe_security(app)
+    return app
+
+
+def _operation_id(route: APIRoute) -> str:
+    return route.name
+
+
+def _describe_security(app: FastAPI) -> None:
+    generate = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        document = generate()
+        document.setdefault("components", {})["securitySchemes"] = {
+            "bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}
+        }
+        return document
+
+    app.openapi = openapi  # type: ignore[method-assign]  # FastAPI's documented way to extend the document.
+
+
+def _clock(settings: ServiceSettings) -> Clock:
+    if settings.clock_file is None or settings.environment == "production":
+        return SystemClock()
+    return SuiteClock(settings.clock_file)
+
+
+def run_api(definition: ServiceDefinition, settings: ServiceSettings) -> None:
+    """Serve HTTP until SIGTERM or SIGINT; then finish the requests under way."""
+    _prepare(definition, settings, "api")
+    uvicorn.run(
+        create_app(definition, settings),
+        host=settings.host,
+        port=settings.port,
+        loop="uvloop",
+        http="httptools",
+        ws="none",
+        access_log=False,
+        server_header=False,
+        log_config=None,
+        timeout_graceful_shutdown=int(settings.stop_timeout),
+        backlog=2048,
+    )
+
+
+def run_worker(definition: ServiceDefinition, settings: ServiceSettings) -> None:
+    """Relay, consume and fire timers until SIGTERM or SIGINT; then finish the batch under way."""
+    from kehu_chassis.worker import Worker  # noqa: PLC0415 - the api has no need of the broker's client.
+
+    async def work() -> None:
+        async with open_runtime(definition, settings, "worker") as runtime:
+            await Worker(definition, runtime).run()
+
+    _prepare(definition, settings, "worker")
+    uvloop.run(work())
+
+
+def run_migrate(definition: ServiceDefinition, settings: ServiceSettings) -> None:
+    """Bring the schema to head, as the owner's role."""
+    _prepare(definition, settings, "migrate")
+    migrations.upgrade(settings.database_dsn.get_secret_value(), schema=definition.schema, folder=definition.migrations)
+
+
+def main(definition: ServiceDefinition, arguments: Sequence[str] | None = None) -> None:
+    """The service's command line: `python -m kehu_complaints api | worker | migrate`."""
+    parser = argparse.ArgumentParser(prog=f"kehu-{definition.name}", description=f"Kehu's {definition.name} service")
+    commands = {"api": run_api, "worker": run_worker, "migrate": run_migrate}
+    parser.add_argument("command", choices=commands)
+    command = parser.parse_args(arguments).command
+    try:
+        settings = definition.settings()
+    except ValidationError as error:
+        sys.exit(_told(definition, error))
+    commands[command](definition, settings)
+
+
+def _told(definition: ServiceDefinition, error: ValidationError) -> str:
+    # The values stay out of it: one of them may be a secret.
+    prefix = definition.settings.model_config.get("env_prefix", "")
+    lines = [
+        f"  {'.'.join(str(step) for step in found['loc']).upper()}: {found['msg']}"
+        for found in error.errors(include_input=False, include_url=False)
+    ]
+    return (
+        f"The settings of {definition.name} are not complete (variables begin with {prefix} or KEHU_):\n"
+        + "\n".join(lines)
+    )
+
+
+def _prepare(definition: ServiceDefinition, settings: ServiceSettings, process: str) -> None:
+    configure_logging(f"{definition.name}-{process}", level=settings.log_level)
+    configure_tracing(f"kehu-{definition.name}-{process}")

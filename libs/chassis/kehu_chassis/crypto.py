@@ -1,0 +1,295 @@
+"""Keys and what is done with them: envelopes for each party, blind indexes, search tokens.
+
+Every party has its own data key (AES-256). The data key is stored wrapped by a key-encryption key (KEK), which lives in
+a file or a key management service and never in the database. Destroying a wrapped key erases all that it encrypted.
+What must be found exactly is kept as an HMAC-SHA-256 (`BlindIndex`), names as HMACs cut to 32 bits (tokens).
+
+No plaintext or key ever stands in an error's text or a repr.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import secrets
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from hashlib import sha256
+from hmac import digest as hmac_digest
+from pathlib import Path
+from typing import Final, Protocol
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.keywrap import InvalidUnwrap, aes_key_unwrap, aes_key_wrap
+from sqlalchemy import Column, LargeBinary, MetaData, Table, Text
+
+from kehu_chassis.database import Transaction
+
+__all__ = [
+    "BlindIndex",
+    "DataKey",
+    "Decryption",
+    "Envelope",
+    "FileKeyWrapper",
+    "KeyFileError",
+    "KeyRing",
+    "KeyWrapper",
+    "WrappedKey",
+    "check_keys",
+    "create_key_file",
+    "encryption_keys",
+    "tables",
+]
+
+_KEY_BYTES: Final = 32
+_NONCE_BYTES: Final = 12
+
+
+class KeyFileError(Exception):
+    """The key file is missing, unreadable or not the one that the data were written with."""
+
+
+class Decryption(Exception):
+    """A ciphertext does not open: another key, another place (aad), or damaged. Tells nothing of the content."""
+
+
+@dataclass(frozen=True, slots=True)
+class DataKey:
+    """A party's key in clear; lives in memory only."""
+
+    value: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class WrappedKey:
+    """A data key as it is stored: which KEK wrapped it, and the wrapped bytes."""
+
+    key_id: str
+    wrapped: bytes = field(repr=False)
+
+
+class KeyWrapper(Protocol):
+    """Wraps data keys: by a local file here, by a key management service elsewhere."""
+
+    @property
+    def active_id(self) -> str:
+        """The KEK that wraps new keys."""
+        ...
+
+    def wrap(self, key: DataKey) -> WrappedKey:
+        """Wrap a data key under the active KEK."""
+        ...
+
+    def unwrap(self, wrapped: WrappedKey) -> DataKey:
+        """Open a wrapped key.
+
+        Raises:
+            Decryption: the KEK is unknown or not the one that wrapped it.
+        """
+        ...
+
+    def checks(self) -> Mapping[str, bytes]:
+        """For each KEK by id, a value that tells it from another without telling it."""
+        ...
+
+
+class FileKeyWrapper:
+    """KEKs in memory, read from the key file; AES key wrap (RFC 3394)."""
+
+    def __init__(self, keys: Mapping[str, bytes], active_id: str) -> None:
+        self._keys = dict(keys)
+        self._active_id = active_id
+
+    @property
+    def active_id(self) -> str:
+        """The KEK that wraps new keys."""
+        return self._active_id
+
+    def wrap(self, key: DataKey) -> WrappedKey:
+        """Wrap a data key under the active KEK."""
+        return WrappedKey(self._active_id, aes_key_wrap(self._keys[self._active_id], key.value))
+
+    def unwrap(self, wrapped: WrappedKey) -> DataKey:
+        """Open a wrapped key."""
+        kek = self._keys.get(wrapped.key_id)
+        if kek is None:
+            raise Decryption(f"no key-encryption key {wrapped.key_id}")
+        try:
+            return DataKey(aes_key_unwrap(kek, wrapped.wrapped))
+        except (InvalidUnwrap, ValueError):
+            raise Decryption(f"not wrapped by key-encryption key {wrapped.key_id}") from None
+
+    def checks(self) -> Mapping[str, bytes]:
+        """For each KEK by id, a value that tells it from another without telling it."""
+        return {name: _check("kek", key) for name, key in self._keys.items()}
+
+
+class Envelope:
+    """Encrypts under a party's data key. `aad` names the place of the value (table, column, row), so that a ciphertext
+    that was moved elsewhere does not open.
+    """
+
+    def __init__(self, wrapper: KeyWrapper) -> None:
+        self._wrapper = wrapper
+
+    def new_data_key(self) -> tuple[WrappedKey, DataKey]:
+        """A fresh key for one party: the part to store and the part to use."""
+        key = DataKey(secrets.token_bytes(_KEY_BYTES))
+        return self._wrapper.wrap(key), key
+
+    def open_data_key(self, wrapped: WrappedKey) -> DataKey:
+        """The data key in a stored one.
+
+        Raises:
+            Decryption: its KEK is not ours.
+        """
+        return self._wrapper.unwrap(wrapped)
+
+    @staticmethod
+    def encrypt(key: DataKey, plaintext: str, aad: str) -> bytes:
+        """Nonce, ciphertext and tag of a text (AES-256-GCM)."""
+        nonce = os.urandom(_NONCE_BYTES)
+        return nonce + AESGCM(key.value).encrypt(nonce, plaintext.encode(), aad.encode())
+
+    @staticmethod
+    def decrypt(key: DataKey, ciphertext: bytes, aad: str) -> str:
+        """The text.
+
+        Raises:
+            Decryption: another key, another place, or damaged.
+        """
+        try:
+            nonce, sealed = ciphertext[:_NONCE_BYTES], ciphertext[_NONCE_BYTES:]
+            return AESGCM(key.value).decrypt(nonce, sealed, aad.encode()).decode()
+        except (InvalidTag, ValueError):
+            raise Decryption("the ciphertext does not open") from None
+
+
+class BlindIndex:
+    """Keyed hashes by which a value is found without being stored: same domain, value and version, same hash."""
+
+    def __init__(self, keys: Mapping[int, bytes], active_version: int) -> None:
+        self._keys = dict(keys)
+        self.active_version = active_version
+
+    @property
+    def versions(self) -> Sequence[int]:
+        """All versions that can be searched, newest first; a search asks for each of them during a re-index."""
+        return sorted(self._keys, reverse=True)
+
+    def hash(self, domain: str, value: str, *, version: int | None = None) -> bytes:
+        """HMAC-SHA-256 of a value in a domain such as `phone`; the value must be normalised by the caller."""
+        key = self._keys[self.active_version if version is None else version]
+        return hmac_digest(key, f"{domain}\0{value}".encode(), "sha256")
+
+    def tokens(self, domain: str, values: Iterable[str], *, version: int | None = None) -> list[int]:
+        """Hashes cut to signed 32 bits (int4), sorted and without repeats, for `int[]` under GIN."""
+        key = self._keys[self.active_version if version is None else version]
+        cut = {hmac_digest(key, f"{domain}\0{value}".encode(), "sha256")[:4] for value in values}
+        return sorted(int.from_bytes(four, "big", signed=True) for four in cut)
+
+    def checks(self) -> Mapping[str, bytes]:
+        """For each key by name, a value that tells it from another without telling it."""
+        return {f"index-{version}": _check("index", key) for version, key in self._keys.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class KeyRing:
+    """All keys of a service: how data keys are wrapped, the blind index, and shared message keys by `kid` (JWE)."""
+
+    wrapper: KeyWrapper
+    index: BlindIndex
+    message_keys: Mapping[str, bytes] = field(repr=False)
+
+    @classmethod
+    def from_file(cls, path: Path) -> KeyRing:
+        """Read a file made by `create_key_file`.
+
+        Raises:
+            KeyFileError: it is missing, unreadable or incomplete; names the path and never a key.
+        """
+        try:
+            content = json.loads(path.read_text())
+            kek = {name: _read_key(text) for name, text in content["kek"]["keys"].items()}
+            index = {int(version): _read_key(text) for version, text in content["index"]["keys"].items()}
+            message = {name: _read_key(text) for name, text in content["message"]["keys"].items()}
+            active_kek, active_index = content["kek"]["active"], int(content["index"]["active"])
+        except OSError as error:
+            raise KeyFileError(f"the key file {path} cannot be read: {error.strerror}") from None
+        except (ValueError, KeyError, TypeError, AttributeError):
+            raise KeyFileError(f"the key file {path} is not a key file") from None
+        if active_kek not in kek or active_index not in index:
+            raise KeyFileError(f"the key file {path} lacks the key that it calls active")
+        return cls(FileKeyWrapper(kek, active_kek), BlindIndex(index, active_index), message)
+
+    def envelope(self) -> Envelope:
+        """Encryption under the ring's KEK."""
+        return Envelope(self.wrapper)
+
+
+def create_key_file(path: Path) -> None:
+    """Write a new key file that only its owner can read: one KEK, one index key, one message key (`kid` `bank-1`).
+
+    Raises:
+        FileExistsError: there is one; a key file is never overwritten, since the data would be lost with it.
+    """
+    content = {
+        "kek": {"active": "kek-1", "keys": {"kek-1": _fresh_key()}},
+        "index": {"active": 1, "keys": {"1": _fresh_key()}},
+        "message": {"keys": {"bank-1": _fresh_key()}},
+    }
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        json.dump(content, file, indent=2)
+
+
+def tables(metadata: MetaData) -> tuple[Table, ...]:
+    """The table that remembers which keys the data were written with, in a metadata of the caller's."""
+    return (
+        Table(
+            "encryption_keys",
+            metadata,
+            Column("key_id", Text, primary_key=True),
+            Column("check_value", LargeBinary, nullable=False),
+        ),
+    )
+
+
+(encryption_keys,) = tables(MetaData())
+
+_REMEMBER: Final = """
+INSERT INTO encryption_keys (key_id, check_value) SELECT * FROM unnest($1::text[], $2::bytea[])
+ON CONFLICT DO NOTHING
+"""
+_KNOWN: Final = "SELECT key_id, check_value FROM encryption_keys"
+
+
+async def check_keys(tx: Transaction, ring: KeyRing) -> None:
+    """Stop a start with the wrong keys. The first start remembers the keys' check values; later ones compare.
+
+    Raises:
+        KeyFileError: a key that the data were written with is lost or has been replaced by another of the same name.
+    """
+    held = {**ring.wrapper.checks(), **ring.index.checks()}
+    await tx.connection.execute(_REMEMBER, list(held), list(held.values()))
+    for row in await tx.connection.fetch(_KNOWN):
+        if row["key_id"] not in held:
+            raise KeyFileError(f"the key {row['key_id']}, with which data were written, is not in the key file")
+        if row["check_value"] != held[row["key_id"]]:
+            raise KeyFileError(f"the key {row['key_id']} in the key file is not the one with which data were written")
+
+
+def _check(purpose: str, key: bytes) -> bytes:
+    return hmac_digest(key, f"kehu check of a {purpose} key".encode(), sha256)[:16]
+
+
+def _fresh_key() -> str:
+    return base64.b64encode(secrets.token_bytes(_KEY_BYTES)).decode()
+
+
+def _read_key(text: str) -> bytes:
+    key = base64.b64decode(text, validate=True)
+    if len(key) != _KEY_BYTES:
+        raise ValueError("a key has 32 bytes")
+    return key

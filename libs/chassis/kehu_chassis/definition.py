@@ -1,0 +1,73 @@
+"""What a service is made of, and what a running process of it holds."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from fastapi import APIRouter
+
+from kehu_chassis.auth import TokenVerifier
+from kehu_chassis.clock import Clock
+from kehu_chassis.database import Database
+from kehu_chassis.settings import ServiceSettings
+
+if TYPE_CHECKING:
+    from kehu_chassis.consumer import Subscription
+    from kehu_chassis.timers import TimerHandler
+
+__all__ = ["Runtime", "ServiceDefinition"]
+
+
+@dataclass(slots=True)
+class Runtime:
+    """What an api or worker process holds while it runs. `resources` is what the definition's hook gave."""
+
+    name: str
+    settings: ServiceSettings
+    database: Database
+    clock: Clock
+    verifier: TokenVerifier
+    resources: Any = None
+
+
+@asynccontextmanager
+async def _nothing(_: Runtime) -> AsyncIterator[None]:
+    yield None
+
+
+def _no_subscriptions(_: Runtime) -> Sequence[Subscription]:
+    return ()
+
+
+def _no_timers(_: Runtime) -> Mapping[str, TimerHandler]:
+    return {}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServiceDefinition:
+    """A service, told once in its main.py; `kehu_chassis.app.main` makes processes of it.
+
+    Args:
+        name: of the service, e.g. `complaints`; stands in logs, consumer groups, the operations paths and `ce_source`.
+        schema: its schema in PostgreSQL.
+        settings: its settings class.
+        migrations: its Alembic folder.
+        routers: its HTTP surface, each made by `kehu_chassis.http.router`.
+        subscriptions: what its worker consumes; called once with the runtime, so handlers can hold resources.
+        timers: what its worker does when a timer is due, by the timer's kind.
+        resources: opened by api and worker after the database and before any work, closed at the end; what it yields
+            is `Runtime.resources` and the `resources` dependency of routes.
+    """
+
+    name: str
+    schema: str
+    settings: type[ServiceSettings]
+    migrations: Path
+    routers: Sequence[APIRouter]
+    subscriptions: Callable[[Runtime], Sequence[Subscription]] = _no_subscriptions
+    timers: Callable[[Runtime], Mapping[str, TimerHandler]] = _no_timers
+    resources: Callable[[Runtime], AbstractAsyncContextManager[Any]] = _nothing

@@ -1,0 +1,286 @@
+"""Routes: one request is one transaction, committed before the answer leaves.
+
+    routes = router("/complaints", tags=["complaints"])
+    Handler = Annotated[Principal, requires(Permission.COMPLAINT_WRITE)]
+
+    @routes.post("/{complaint_id}/decisions", response_model=ComplaintOut, responses=problems(404, TransitionRefused))
+    async def decide_complaint(complaint_id: UUID, body: DecisionIn, actor: Handler, tx: Tx, now: Now) -> Record:
+        '''Decide a complaint; the customer has still to be told.'''
+        return await service.decide_complaint(tx, complaint_id, body, actor=actor, now=now)
+
+The order for each request: token, permission, body read whole, transaction begun in the caller's scope (read-only for
+GET), parameters validated, route run, answer serialised, transaction committed, answer sent. Whatever raises before
+the commit, or in it, rolls back and becomes a problem. A route that declares no `tx` costs no transaction.
+
+A write with `Idempotency-Key` is done once for each caller, route and key; see `idempotency`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Coroutine, Iterator, Sequence
+from datetime import datetime
+from enum import Enum
+from typing import Annotated, Any, Final, cast
+
+from fastapi import APIRouter, Depends, Header, Request, Response
+from fastapi.dependencies.models import Dependant
+from fastapi.dependencies.utils import get_dependant
+from fastapi.routing import APIRoute
+
+from kehu_chassis import idempotency
+from kehu_chassis.auth import Principal
+from kehu_chassis.database import Transaction
+from kehu_chassis.definition import Runtime
+from kehu_chassis.problems import (
+    Forbidden,
+    MalformedRequest,
+    PreconditionFailed,
+    PreconditionRequired,
+    Unauthenticated,
+    UnsupportedMediaType,
+    ValidationProblem,
+    problems,
+)
+from kehu_chassis.scope import Scope
+from kehu_contracts.access import Permission, Reach
+
+__all__ = [
+    "PUBLIC",
+    "CurrentPrincipal",
+    "IfMatch",
+    "KehuRoute",
+    "Now",
+    "Requirement",
+    "Tx",
+    "bearer_token",
+    "check_version",
+    "etag",
+    "requires",
+    "resources",
+    "router",
+    "runtime_of",
+]
+
+PUBLIC: Final[dict[str, Any]] = {"x-permission": "public", "security": []}
+"""`openapi_extra` of the few routes that anyone may call, such as a log-in page."""
+
+_SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+_PRINCIPAL: Final = "kehu.principal"
+_TRANSACTION: Final = "kehu.transaction"
+_ENCODED_CONTROL: Final = re.compile(rb"%(?:0[0-8bcef]|1[0-9a-f]|7f)", re.IGNORECASE)
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
+_ETAG: Final = re.compile(r'^(?:W/)?"(\d{1,18})"$')
+
+
+def runtime_of(request: Request) -> Runtime:
+    """What the process holds: settings, database, clock, resources."""
+    return cast("Runtime", request.app.state.runtime)
+
+
+def bearer_token(request: Request) -> str:
+    """The token of the Authorization header.
+
+    Raises:
+        Unauthenticated: there is none.
+    """
+    for name, value in request.scope["headers"]:
+        if name == b"authorization":
+            scheme, _, token = value.partition(b" ")
+            if scheme.lower() == b"bearer" and token:
+                return cast("str", token.decode("latin-1").strip())
+            break
+    raise Unauthenticated(
+        "Send Authorization: Bearer <token>.",
+        detail_zh="请在 Authorization 请求头中携带 Bearer 令牌。",
+        headers={"WWW-Authenticate": 'Bearer realm="kehu"'},
+    )
+
+
+async def current_principal(request: Request) -> Principal:
+    """Who calls; verified once for each request."""
+    known: Principal | None = request.scope.get(_PRINCIPAL)
+    if known is None:
+        token = bearer_token(request)
+        verifier = runtime_of(request).verifier
+        known = verifier.recall(token) or await verifier.verify(token)
+        request.scope[_PRINCIPAL] = known
+    return known
+
+
+class Requirement:
+    """Dependency that gives the principal when he has all of the permissions."""
+
+    def __init__(self, permissions: Sequence[Permission]) -> None:
+        self.permissions = frozenset(permissions)
+
+    async def __call__(self, request: Request) -> Principal:
+        """Check the caller's permissions.
+
+        Raises:
+            Forbidden: one is missing.
+        """
+        principal = await current_principal(request)
+        if not self.permissions <= principal.permissions:
+            missing = ", ".join(sorted(self.permissions - principal.permissions))
+            raise Forbidden(f"This needs {missing}.", detail_zh=f"需要权限：{missing}。")
+        return principal
+
+
+def requires(*permissions: Permission) -> Any:
+    """Ask for permissions (none: any valid token) and show them in the API document as `x-permission`."""
+    return Depends(Requirement(permissions))
+
+
+async def transaction_of(request: Request) -> Transaction:
+    """The transaction that the route began."""
+    return cast("Transaction", request.scope[_TRANSACTION])
+
+
+async def business_now(request: Request) -> datetime:
+    """Business time: the suite's clock."""
+    return runtime_of(request).clock.now()
+
+
+async def resources(request: Request) -> Any:
+    """What the service's `resources` hook gave: `Keys = Annotated[MyResources, Depends(resources)]`."""
+    return runtime_of(request).resources
+
+
+CurrentPrincipal = Annotated[Principal, Depends(current_principal)]
+"""Who calls, whatever he may do; routes declare `requires()` instead."""
+Tx = Annotated[Transaction, Depends(transaction_of)]
+"""The request's transaction; `KehuRoute` commits it before the answer leaves."""
+Now = Annotated[datetime, Depends(business_now)]
+"""The moment of the request in business time, UTC."""
+
+
+def etag(version: int) -> str:
+    """The ETag of a row's version."""
+    return f'"{version}"'
+
+
+async def if_match(
+    if_match: Annotated[str | None, Header(description='The ETag that the caller read, e.g. "3"')] = None,
+) -> int:
+    """The version that the caller saw.
+
+    Raises:
+        PreconditionRequired: the header is missing.
+        MalformedRequest: it is not an ETag of ours.
+    """
+    if if_match is None:
+        raise PreconditionRequired("Send If-Match with the ETag that you read.", detail_zh="请携带读取时的 ETag。")
+    found = _ETAG.match(if_match.strip())
+    if found is None:
+        raise MalformedRequest('If-Match must be one ETag, such as "3".', detail_zh="If-Match 须为单个 ETag。")
+    return int(found[1])
+
+
+IfMatch = Annotated[int, Depends(if_match)]
+"""The version in `If-Match`; hand it to `check_version` after the row is locked."""
+
+
+def check_version(current: int, expected: int) -> None:
+    """Refuse a change by someone who saw an older version.
+
+    Raises:
+        PreconditionFailed: the versions differ.
+    """
+    if current != expected:
+        raise PreconditionFailed(headers={"ETag": etag(current)})
+
+
+class KehuRoute(APIRoute):
+    """A route with token, transaction and idempotency as this module tells."""
+
+    def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
+        dependant = get_dependant(path=path, call=endpoint)
+        requirements = list(_requirements(dependant))
+        extra = dict(options.get("openapi_extra") or {})
+        if requirements:
+            named = sorted({permission.value for found in requirements for permission in found.permissions})
+            extra["x-permission"] = " ".join(named) or "authenticated"
+            extra["security"] = [{"bearer": []}]
+        options["openapi_extra"] = extra
+        options["responses"] = {**_common_problems(dependant), **(options.get("responses") or {})}
+        super().__init__(path, endpoint, **options)
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """Wrap FastAPI's handler (parse, run, serialise) in token check, transaction and idempotency."""
+        answer = super().get_route_handler()
+        requirements = tuple(_requirements(self.dependant))
+        needs_transaction = any(found.call is transaction_of for found in _flat(self.dependant))
+        writes = not (self.methods or set()) <= _SAFE
+
+        async def handle(request: Request) -> Response:
+            for requirement in requirements:
+                await requirement(request)
+            _refuse_control_characters(request)
+            if writes:
+                await self._read_body(request)
+            if not needs_transaction:
+                return await answer(request)
+            principal: Principal | None = request.scope.get(_PRINCIPAL)
+            scope = Scope(Reach.NONE) if principal is None else principal.scope
+            async with runtime_of(request).database.begin(scope=scope, read_only=not writes) as tx:
+                request.scope[_TRANSACTION] = tx
+                if writes and principal is not None and (key := request.headers.get("idempotency-key")) is not None:
+                    return await idempotency.once(tx, request, answer, key=key, principal=principal, route=self.path)
+                return await answer(request)
+
+        return handle
+
+    async def _read_body(self, request: Request) -> None:
+        # Read whole before the transaction begins: a slow sender must not hold a connection of the pool.
+        body = await request.body()
+        if body and self.body_field is not None:
+            media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+            if media_type != "application/json" and not media_type.endswith("+json"):
+                raise UnsupportedMediaType
+
+
+def _common_problems(dependant: Dependant) -> dict[int | str, dict[str, Any]]:
+    called = {found.call for found in _flat(dependant)}
+    statuses = [400, 422]
+    if any(isinstance(call, Requirement) for call in called):
+        statuses += [401, 403]
+    if dependant.body_params:
+        statuses += [413, 415]
+    if if_match in called:
+        statuses += [412, 428]
+    if transaction_of in called:
+        statuses += [503]
+    return problems(*statuses)
+
+
+def _flat(dependant: Dependant) -> Iterator[Dependant]:
+    for found in dependant.dependencies:
+        yield found
+        yield from _flat(found)
+
+
+def _requirements(dependant: Dependant) -> Iterator[Requirement]:
+    return (found.call for found in _flat(dependant) if isinstance(found.call, Requirement))
+
+
+def _refuse_control_characters(request: Request) -> None:
+    query: bytes = request.scope["query_string"]
+    in_query = b"%" in query and _ENCODED_CONTROL.search(query) is not None
+    if in_query or _CONTROL.search(request.scope["path"]):
+        raise ValidationProblem(
+            errors=[
+                {
+                    "pointer": "",
+                    "where": "query" if in_query else "path",
+                    "code": "control_character",
+                    "detail": "Control characters are not allowed",
+                    "detail_zh": "不允许使用控制字符",
+                }
+            ]
+        )
+
+
+def router(prefix: str, *, tags: Sequence[str]) -> APIRouter:
+    """A router below `/api/v1` whose routes are `KehuRoute`s: `router("/customers", tags=["customers"])`."""
+    return APIRouter(prefix=f"/api/v1{prefix}", tags=cast("list[str | Enum]", list(tags)), route_class=KehuRoute)

@@ -1,0 +1,85 @@
+"""Bases and text types of request and answer models.
+
+`In` refuses unknown fields and control characters; `Out` is built from records, mappings or objects and carries no
+defaults, so that an answer always has all its fields.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, Final
+
+import asyncpg
+from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints, field_validator, model_validator
+from pydantic_core import PydanticCustomError
+
+__all__ = ["CodeText", "In", "Line", "Narrative", "Out", "refuse_control_characters"]
+
+_CONTROL: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029]")
+_LINE_BREAK: Final = re.compile(r"[\t\r\n]")
+
+
+def refuse_control_characters(value: Any) -> Any:
+    """Return the value unless a text in it (at any depth of lists and mappings) has NUL or another control character.
+
+    Tab and line breaks pass here; `Line` refuses them too.
+    """
+    match value:
+        case str():
+            if _CONTROL.search(value):
+                raise PydanticCustomError("control_character", "Control characters are not allowed")
+        case dict():
+            for key, item in value.items():
+                refuse_control_characters(key)
+                refuse_control_characters(item)
+        case list() | tuple() | set() | frozenset():
+            for item in value:
+                refuse_control_characters(item)
+    return value
+
+
+def _refuse_line_breaks(value: str) -> str:
+    if _LINE_BREAK.search(value):
+        raise PydanticCustomError("line_break", "Line breaks are not allowed")
+    return value
+
+
+Line = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=200),
+    AfterValidator(refuse_control_characters),
+    AfterValidator(_refuse_line_breaks),
+]
+"""One line of text for people: 1 to 200 characters, white space at the ends cut off."""
+
+Narrative = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=10_000),
+    AfterValidator(refuse_control_characters),
+]
+"""Text with paragraphs: 1 to 10,000 characters."""
+
+CodeText = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:-]{0,63}$")]
+"""A code or a foreign key: 1 to 64 of letters, digits and . _ : -"""
+
+
+class In(BaseModel):
+    """Base of request bodies and the models in them."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    @field_validator("*", mode="after")
+    @classmethod
+    def _no_control_characters(cls, value: Any) -> Any:
+        return refuse_control_characters(value)
+
+
+class Out(BaseModel):
+    """Base of answers and the models in them. Give no field a default: `str | None` without one."""
+
+    model_config = ConfigDict(from_attributes=True, extra="ignore")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_record(cls, value: Any) -> Any:
+        return dict(value) if isinstance(value, asyncpg.Record) else value
