@@ -1,0 +1,39 @@
+import { Button, Card, Flex, Segmented, Typography } from "antd";
+import { useTranslation } from "react-i18next";
+import { loginAddress } from "../../app/session";
+import { currentLanguage, type Language, setLanguage } from "../../i18n";
+
+/** What someone sees who is not logged in; the log-in itself is the issuer's page. */
+export function LoginPage() {
+  const { t } = useTranslation();
+  return (
+    <Flex component="main" align="center" justify="center" style={{ minHeight: "100vh", padding: 16 }}>
+      <Card style={{ width: "100%", maxWidth: 420 }}>
+        <Flex vertical gap={20}>
+          <Flex align="center" gap={12}>
+            <img src="/favicon.svg" alt="" width={40} height={40} />
+            <div>
+              <Typography.Title level={1} style={{ fontSize: 22, margin: 0 }}>
+                Kehu 客户
+              </Typography.Title>
+              <Typography.Text type="secondary">{t("login.subtitle")}</Typography.Text>
+            </div>
+          </Flex>
+          <Button type="primary" size="large" block href={loginAddress(window.location.pathname)}>
+            {t("login.enter")}
+          </Button>
+          <Segmented<Language>
+            aria-label={t("shell.language")}
+            block
+            value={currentLanguage()}
+            options={[
+              { label: "中文", value: "zh" },
+              { label: "English", value: "en" },
+            ]}
+            onChange={(language) => void setLanguage(language)}
+          />
+        </Flex>
+      </Card>
+    </Flex>
+  );
+}
