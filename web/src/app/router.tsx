@@ -1,7 +1,6 @@
 import { createRootRoute, createRoute, createRouter, Navigate, Outlet } from "@tanstack/react-router";
 import { Flex, Result, Spin } from "antd";
 import { useTranslation } from "react-i18next";
-import { CustomerPage } from "../features/customers/customer-page";
 import { CustomersPage } from "../features/customers/customers-page";
 import { LoginPage } from "../features/login/login-page";
 import { ProblemAlert } from "../shared/problem-alert";
