@@ -130,18 +130,18 @@ async def _on_validation_error(request: Request, error: Exception) -> Response:
         return problem_response(
             MalformedRequest("The body is not valid JSON.", detail_zh="请求内容不是有效的 JSON。"), request.scope
         )
-    return problem_response(ValidationProblem(errors=list(_field_problems(found))), request.scope)
+    return problem_response(ValidationProblem(errors=list(_field_problems(found, error.body))), request.scope)
 
 
 _WHERE: Final = frozenset({"body", "query", "path", "header", "cookie"})
 
 
-def _field_problems(errors: Iterable[Mapping[str, Any]]) -> Iterable[FieldProblem]:
+def _field_problems(errors: Iterable[Mapping[str, Any]], body: Any) -> Iterable[FieldProblem]:
     for error in errors:
         where, *place = error["loc"]
         kind: str = error["type"]
         yield {
-            "pointer": _pointer(place),
+            "pointer": _pointer(_in_document(place, body, missing=kind == "missing") if where == "body" else place),
             "where": where if where in _WHERE else "body",
             "code": kind,
             "detail": error["msg"],
@@ -149,7 +149,20 @@ def _field_problems(errors: Iterable[Mapping[str, Any]]) -> Iterable[FieldProble
         }
 
 
-def _pointer(place: Sequence[str | int]) -> str:
+def _in_document(place: Sequence[str | int], document: Any, *, missing: bool) -> Iterable[str | int]:
+    """The steps that lead through the document. pydantic adds the tag of each union that it chose from; tags are no steps.
+
+    Of a `missing` field the last step is its name, though the document has it not.
+    """
+    for number, step in enumerate(place, start=1):
+        if isinstance(step, int) if isinstance(document, list) else isinstance(document, dict) and step in document:
+            yield step
+            document = document[step]
+        elif missing and number == len(place):
+            yield step
+
+
+def _pointer(place: Iterable[str | int]) -> str:
     return "".join("/" + str(step).replace("~", "~0").replace("/", "~1") for step in place)
 
 
@@ -202,6 +215,10 @@ _CHINESE: Final[Mapping[str, str]] = {
 
 
 def _in_chinese(kind: str, context: Mapping[str, Any]) -> str:
+    """The text for a kind of error; a service's own kind brings its text along as `detail_zh` in the context."""
+    own = context.get("detail_zh")
+    if isinstance(own, str):
+        return own
     try:
         return _CHINESE.get(kind, "取值无效").format_map(context)
     except KeyError:
