@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from kehu_chassis.database import Transaction
 
 __all__ = [
+    "EVERYTHING",
     "UNSCOPED",
     "Reach",
     "Scope",
@@ -57,7 +58,10 @@ class Scope:
 
 
 UNSCOPED: Final = Scope(Reach.NONE)
-"""Reaches no row under row-level security as the api's role, and every row as the worker's."""
+"""Reaches no row: the first lock lets none through, and row-level security none to the api's role."""
+
+EVERYTHING: Final = Scope(Reach.ALL)
+"""Reaches every row: the scope of consumers and timers, which work for nobody in particular."""
 
 _metadata = MetaData()
 
