@@ -1,0 +1,1 @@
+"""Kehu's customer master."""

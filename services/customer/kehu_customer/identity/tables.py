@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Boolean, Column, Date, ForeignKey, Index, LargeBinary, Table, Uuid, text
+from sqlalchemy import Boolean, Column, Date, ForeignKey, Index, LargeBinary, SmallInteger, Table, Uuid
 
 from kehu_chassis.columns import Text, id_column, instant, version
 from kehu_customer.metadata import metadata
@@ -17,6 +17,7 @@ documents = Table(
     Column("type", Text, nullable=False),
     Column("number_sealed", LargeBinary, nullable=False),
     Column("number_index", LargeBinary, nullable=False),
+    Column("index_version", SmallInteger, nullable=False),
     Column("issuer", Text),
     Column("valid_from", Date),
     Column("valid_until", Date),

@@ -36,6 +36,7 @@ __all__ = [
 
 PERSONS: Final = frozenset({PartyKind.INDIVIDUAL, PartyKind.SOLE_PROPRIETOR})
 CUSTOMER_NUMBER: Final = re.compile(r"C[0-9]{11}", re.ASCII)
+CODE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._\-]{0,19}", re.ASCII)
 NAME_LIMIT: Final = 200
 
 # Who works with customers by name. Everybody else reads the surname; contact points and numbers take a reveal.
@@ -143,6 +144,11 @@ def check_document(draft: DocumentDraft, on: date) -> DocumentDraft:
     """
     number = check_document_number(draft.type, draft.number, on)
     check_validity(draft.valid_from, draft.valid_until, long_term=draft.long_term)
+    if draft.issuer is not None:
+        try:
+            draft = replace(draft, issuer=check_name(draft.issuer))
+        except _Refusal as refusal:
+            raise DocumentRefused("document.issuer", refusal.detail, "issuer") from None
     return replace(draft, number=number)
 
 
@@ -166,7 +172,7 @@ def check_draft(draft: PartyDraft, on: date) -> PartyDraft:
             written = check_contact(contact)
             contacts.setdefault((written.type, written.value), written)
         except _Refusal as refusal:
-            errors.append(FieldError(f"/contacts/{place}/value", refusal.code, refusal.detail))
+            errors.append(FieldError(f"/contact_points/{place}/value", refusal.code, refusal.detail))
     documents: dict[tuple[str, str], DocumentDraft] = {}
     for place, document in enumerate(draft.documents):
         try:
@@ -174,12 +180,26 @@ def check_draft(draft: PartyDraft, on: date) -> PartyDraft:
             documents.setdefault((checked.type, checked.number), checked)
         except DocumentRefused as refused:
             errors.append(FieldError(f"/documents/{place}/{refused.field}", refused.code, refused.detail))
+    errors.extend(_malformed_codes(draft))
     errors.extend(_contradictions(draft, on))
     if errors:
         raise PartyRefused(errors)
     return _with_facts_of_documents(
         replace(draft, **names, contacts=tuple(contacts.values()), documents=tuple(documents.values())), on
     )
+
+
+def _malformed_codes(draft: PartyDraft) -> Iterator[FieldError]:
+    if draft.nationality is not None and not re.fullmatch(r"[A-Z]{2}", draft.nationality):
+        yield FieldError("/nationality", "party.nationality", "A country has two capital letters (ISO 3166-1).")
+    for field in ("industry", "occupation", "language"):
+        value = getattr(draft, field)
+        if value is not None and not CODE.fullmatch(value):
+            yield FieldError(f"/{field}", f"party.{field}", "This is no code.")
+    for place, contact in enumerate(draft.contacts):
+        if contact.division_code is not None and not re.fullmatch(r"[0-9]{6}", contact.division_code):
+            pointer = f"/contact_points/{place}/division_code"
+            yield FieldError(pointer, "contact.division_code", "A division has six digits (GB/T 2260).")
 
 
 def _contradictions(draft: PartyDraft, on: date) -> Iterator[FieldError]:

@@ -42,6 +42,8 @@ customers = Table(
     # The customer that this one is merged into; itself when it is not merged.
     Column("survivor_id", Uuid, ForeignKey("customers.id"), nullable=False),
     Column("customer_since", Date, nullable=False),
+    # The party's data key, wrapped by the key-encryption key that `key_id` names. Without it nothing sealed can be read.
+    Column("key_id", Text, nullable=False),
     Column("wrapped_key", LargeBinary, nullable=False),
     Column("name_sealed", LargeBinary, nullable=False),
     Column("birth_date_sealed", LargeBinary),
@@ -63,6 +65,7 @@ party_names = Table(
     Column("name_sealed", LargeBinary, nullable=False),
     # Keyed search tokens of the name; what may be found stands in search/rules.py.
     Column("tokens", ARRAY(Integer), nullable=False),
+    Column("index_version", SmallInteger, nullable=False),
     instant("created_at"),
     instant("ended_at", nullable=True),
     Index("party_names_customer_id_idx", "customer_id"),
@@ -77,6 +80,7 @@ contact_points = Table(
     Column("type", Text, nullable=False),
     Column("value_sealed", LargeBinary, nullable=False),
     Column("value_index", LargeBinary, nullable=False),
+    Column("index_version", SmallInteger, nullable=False),
     Column("division_code", Text),
     Column("is_primary", Boolean, nullable=False),
     instant("verified_at", nullable=True),

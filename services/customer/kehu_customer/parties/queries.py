@@ -1,0 +1,137 @@
+"""SELECTs on parties that take the caller's scope. The statements stand at module level, so that each is compiled once."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, Select, bindparam, select
+
+from kehu_chassis.database import Record, Transaction
+from kehu_chassis.paging import PageQuery, keyset
+from kehu_chassis.problems import NotFound
+from kehu_chassis.scope import scope_staff, scope_units, within_scope, within_scope_subject
+from kehu_contracts.codes import CustomerStatus, PartyKind
+from kehu_customer.parties.tables import contact_points, customers, party_names
+
+__all__ = [
+    "CustomerFilter",
+    "customers_by_id",
+    "list_contact_points",
+    "list_customers",
+    "list_names",
+    "lock_customer",
+    "read_customer",
+    "unit_of",
+]
+
+_one_customer = select(customers).where(
+    customers.c.id == bindparam("customer_id"), within_scope_subject(customers.c.id)
+)
+_one_customer_locked = _one_customer.with_for_update()
+_names_of = (
+    select(party_names)
+    .where(party_names.c.customer_id == bindparam("customer_id"), party_names.c.ended_at.is_(None))
+    .order_by(party_names.c.id)
+)
+_contact_points_of = (
+    select(contact_points)
+    .where(contact_points.c.customer_id == bindparam("customer_id"), contact_points.c.ended_at.is_(None))
+    .order_by(contact_points.c.is_primary.desc(), contact_points.c.id)
+)
+_unit_in_reach = select(scope_units.c.unit_id).where(
+    scope_units.c.unit_id == bindparam("unit_id"), scope_units.c.active, within_scope(scope_units.c.unit_id)
+)
+_unit_of_staff = select(scope_staff.c.unit_id).where(
+    scope_staff.c.staff_id == bindparam("staff_id"), scope_staff.c.active
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CustomerFilter:
+    """Which customers a list shows; those merged into another are left out."""
+
+    unit_id: UUID | None = None
+    primary_rm_id: UUID | None = None
+    kind: PartyKind | None = None
+    status: CustomerStatus | None = None
+
+    def conditions(self, table: Any) -> list[ColumnElement[bool]]:
+        """The filter as conditions on `customers` or an alias of it; a unit stands for itself and all below it."""
+        found: list[ColumnElement[bool]] = []
+        if self.kind is not None:
+            found.append(table.c.kind == self.kind)
+        if self.status is not None:
+            found.append(table.c.status == self.status)
+        if self.primary_rm_id is not None:
+            found.append(table.c.primary_rm_id == self.primary_rm_id)
+        if self.unit_id is not None:
+            found.append(table.c.unit_id.in_(_units_below(self.unit_id)))
+        return found
+
+
+def _units_below(unit_id: UUID) -> Select[Any]:
+    top = scope_units.alias("top")
+    below = scope_units.alias("below")
+    return select(below.c.unit_id).where(top.c.unit_id == unit_id, below.c.path.op("<@")(top.c.path))
+
+
+async def read_customer(tx: Transaction, customer_id: UUID) -> Record:
+    """The customer's row.
+
+    Raises:
+        NotFound: there is none in the caller's scope.
+    """
+    row = await tx.first(_one_customer, {"customer_id": customer_id})
+    if row is None:
+        raise NotFound
+    return row
+
+
+async def lock_customer(tx: Transaction, customer_id: UUID) -> Record:
+    """The customer's row, held until the transaction ends.
+
+    Raises:
+        NotFound: there is none in the caller's scope.
+    """
+    row = await tx.first(_one_customer_locked, {"customer_id": customer_id})
+    if row is None:
+        raise NotFound
+    return row
+
+
+async def customers_by_id(tx: Transaction, customer_ids: Collection[UUID]) -> dict[UUID, Record]:
+    """The rows of those customers that the caller reaches."""
+    statement = select(customers).where(customers.c.id.in_(list(customer_ids)), within_scope_subject(customers.c.id))
+    rows: list[Any] = await tx.all(statement)
+    return {row["id"]: row for row in rows}
+
+
+async def list_customers(tx: Transaction, wanted: CustomerFilter, page: PageQuery) -> list[Record]:
+    """A page of customers, the newest first."""
+    statement = select(customers).where(
+        # A customer that is merged into no other belongs to its own unit, so an index on the unit serves the scope.
+        customers.c.survivor_id == customers.c.id,
+        within_scope(customers.c.unit_id),
+        *wanted.conditions(customers),
+    )
+    return await tx.all(keyset(statement, (customers.c.id,), page, descending=True))
+
+
+async def list_names(tx: Transaction, customer_id: UUID) -> list[Record]:
+    """The names of a customer that the caller has been found to reach."""
+    return await tx.all(_names_of, {"customer_id": customer_id})
+
+
+async def list_contact_points(tx: Transaction, customer_id: UUID) -> list[Record]:
+    """The contact points in use of a customer that the caller has been found to reach, the primary ones first."""
+    return await tx.all(_contact_points_of, {"customer_id": customer_id})
+
+
+async def unit_of(tx: Transaction, *, unit_id: UUID | None, staff_id: UUID | None) -> UUID | None:
+    """The unit asked for if it is active and in reach, without one the unit that the member of staff works in."""
+    if unit_id is not None:
+        return await tx.scalar(_unit_in_reach, {"unit_id": unit_id})  # type: ignore[no-any-return]
+    return await tx.scalar(_unit_of_staff, {"staff_id": staff_id})  # type: ignore[no-any-return]
