@@ -42,7 +42,10 @@ __all__ = [
 
 log = structlog.get_logger(__name__)
 
-Record = asyncpg.Record
+if TYPE_CHECKING:
+    Record = Mapping[str, Any]
+else:
+    Record = asyncpg.Record
 Parameters = Mapping[str, Any]
 
 
@@ -96,7 +99,8 @@ class Transaction:
     async def first(self, statement: ClauseElement, params: Parameters | None = None) -> Record | None:
         """The first row, or None."""
         sql, values = self._statements.render(statement, params)
-        return await self.connection.fetchrow(sql, *values)
+        row: Record | None = await self.connection.fetchrow(sql, *values)
+        return row
 
     async def one(self, statement: ClauseElement, params: Parameters | None = None) -> Record:
         """Exactly one row.
@@ -317,8 +321,7 @@ class _Begin:
         try:
             if tx.outgoing:
                 await self._flush(tx)
-            if await connection.execute("COMMIT") != "COMMIT":
-                raise RolledBack("a statement had failed, so PostgreSQL rolled the transaction back")
+            _check(await connection.execute("COMMIT"))
         except BaseException:
             await self._roll_back(connection)
             raise
@@ -343,6 +346,11 @@ class _Begin:
             broken = True
         finally:
             await self._database.give_back(connection, broken=broken)
+
+
+def _check(status: str) -> None:
+    if status != "COMMIT":
+        raise RolledBack("a statement had failed, so PostgreSQL rolled the transaction back")
 
 
 def _entering(scope: Scope) -> str:

@@ -60,7 +60,7 @@ class _Dialect(PGDialect_asyncpg):
 
     def __init__(self, reach: Reach) -> None:
         # JSON is written and read by the codec of the connection, for our statements and for raw ones alike.
-        super().__init__(json_serializer=lambda value: value)
+        super().__init__(json_serializer=lambda value: value)  # type: ignore[no-untyped-call]
         self.reach = reach
 
 
@@ -134,7 +134,7 @@ class Statements:
             return known[names]
         key = statement._generate_cache_key()  # noqa: SLF001  the same
         if key is None:
-            found = _Prepared(statement, self._dialect, names), ()
+            found: tuple[_Prepared, Sequence[BindParameter[Any]]] = _Prepared(statement, self._dialect, names), ()
         else:
             prepared = self._by_key.get((key.key, names))
             if prepared is None:

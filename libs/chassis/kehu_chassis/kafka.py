@@ -1,0 +1,101 @@
+"""Clients of the broker with the settings that our guarantees need."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.errors import TopicAlreadyExistsError, for_code
+
+from kehu_contracts.topics import FOREVER, Topic
+
+__all__ = ["Kafka", "create_topics"]
+
+
+@dataclass(frozen=True, slots=True)
+class Kafka:
+    """Where the broker is. `prefix` stands before every topic and group on it: tests that share a broker differ by it."""
+
+    bootstrap: str
+    client_id: str = "kehu"
+    prefix: str = ""
+
+    def physical(self, topic: str) -> str:
+        """The topic's name on the broker."""
+        return self.prefix + topic
+
+    def logical(self, topic: str) -> str:
+        """The topic's name in the contracts."""
+        return topic.removeprefix(self.prefix)
+
+    def producer(self) -> AIOKafkaProducer:
+        """Idempotent, acknowledged by all replicas, without waiting for more to send. Batches hold up to a mebibyte."""
+        return AIOKafkaProducer(
+            bootstrap_servers=self.bootstrap,
+            client_id=self.client_id,
+            enable_idempotence=True,
+            acks="all",
+            linger_ms=0,
+            max_batch_size=1_000_000,
+            request_timeout_ms=15_000,
+            retry_backoff_ms=50,
+        )
+
+    def consumer(self, group: str, topics: Sequence[str], *, max_batch: int) -> AIOKafkaConsumer:
+        """Takes part in a group and commits by hand. Polls are long, so that an idle consumer costs next to nothing."""
+        return AIOKafkaConsumer(
+            *(self.physical(topic) for topic in topics),
+            bootstrap_servers=self.bootstrap,
+            client_id=self.client_id,
+            group_id=self.prefix + group,
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+            max_poll_records=max_batch,
+            fetch_max_wait_ms=1_000,
+            session_timeout_ms=15_000,
+            metadata_max_age_ms=60_000,
+            retry_backoff_ms=50,
+        )
+
+    def reader(self) -> AIOKafkaConsumer:
+        """Reads partitions that are assigned by hand and belongs to no group: for replay and inspection."""
+        return AIOKafkaConsumer(
+            bootstrap_servers=self.bootstrap, client_id=self.client_id, enable_auto_commit=False, fetch_max_wait_ms=200
+        )
+
+    def admin(self) -> AIOKafkaAdminClient:
+        """Creates and describes topics."""
+        return AIOKafkaAdminClient(bootstrap_servers=self.bootstrap, client_id=self.client_id)
+
+
+async def create_topics(kafka: Kafka, topics: Iterable[Topic], *, replication: int = 1) -> list[str]:
+    """Create the topics that are not there yet, as the topic file describes them, and tell which were new."""
+    admin = kafka.admin()
+    await admin.start()
+    try:
+        response = await admin.create_topics([_described(kafka, topic, replication) for topic in topics])
+    finally:
+        await admin.close()
+    new: list[str] = []
+    for name, code, *_ in response.topic_errors:
+        error = for_code(code)
+        if code == 0:
+            new.append(kafka.logical(name))
+        elif error is not TopicAlreadyExistsError:
+            raise error(f"topic {name}")
+    return new
+
+
+def _described(kafka: Kafka, topic: Topic, replication: int) -> NewTopic:
+    forever = topic.retention_hours == FOREVER
+    return NewTopic(
+        kafka.physical(topic.name),
+        topic.partitions,
+        replication,
+        topic_configs={
+            "cleanup.policy": topic.cleanup,
+            "retention.ms": "-1" if forever else str(topic.retention_hours * 3_600_000),
+        },
+    )

@@ -1,0 +1,172 @@
+"""Alembic for every service.
+
+Its env.py is:
+
+    from kehu_chassis.migrations import run_env
+
+    run_env()
+
+A service's first revision calls `create_chassis_tables(op)`. Each revision runs in one transaction of its own, as the
+owner's role, in the service's schema.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import asyncpg
+from alembic import command, context
+from alembic.config import Config
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, MetaData, pool, text
+from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.util import await_only
+
+from kehu_chassis import audit, crypto, idempotency
+from kehu_chassis.provision import role_name
+
+if TYPE_CHECKING:
+    from alembic.operations import Operations
+
+    from kehu_chassis.database import Database
+
+__all__ = [
+    "MigrationsPending",
+    "create_chassis_tables",
+    "downgrade",
+    "drop_chassis_tables",
+    "heads",
+    "require_head",
+    "run_env",
+    "run_script",
+    "upgrade",
+]
+
+VERSION_TABLE = "alembic_version"
+
+
+class MigrationsPending(RuntimeError):
+    """The schema is not at the revision that this version of the service was written for."""
+
+
+def upgrade(dsn: str, *, schema: str, folder: Path, revision: str = "head") -> None:
+    """Bring a schema to a revision. Blocks; call it in a thread from async code."""
+    command.upgrade(_config(dsn, schema, folder), revision)
+
+
+def downgrade(dsn: str, *, schema: str, folder: Path, revision: str = "base") -> None:
+    """Take a schema back to a revision. Blocks; call it in a thread from async code."""
+    command.downgrade(_config(dsn, schema, folder), revision)
+
+
+@cache
+def heads(folder: Path) -> frozenset[str]:
+    """The newest revisions in a folder."""
+    config = Config()
+    config.set_main_option("script_location", str(folder))
+    return frozenset(ScriptDirectory.from_config(config).get_heads())
+
+
+async def require_head(database: Database, folder: Path) -> None:
+    """Check that the schema is at the newest revision.
+
+    Raises:
+        MigrationsPending: it is not.
+    """
+    try:
+        async with database.begin(read_only=True) as tx:
+            rows = await tx.connection.fetch(f"SELECT version_num FROM {VERSION_TABLE}")  # noqa: S608  a constant
+    except asyncpg.UndefinedTableError:
+        rows = []
+    if {row["version_num"] for row in rows} != heads(folder):
+        raise MigrationsPending(f"schema {database.schema} is not at head")
+
+
+def run_env() -> None:
+    """What a service's env.py does."""
+    asyncio.run(_migrate(context.config.attributes["dsn"], context.config.attributes["schema"]))
+
+
+async def _migrate(dsn: str, schema: str) -> None:
+    engine = create_async_engine(
+        dsn.replace("postgresql://", "postgresql+asyncpg://", 1),
+        poolclass=pool.NullPool,
+        connect_args={"server_settings": {"search_path": f"{schema}, public", "application_name": "kehu-migrate"}},
+    )
+    try:
+        async with engine.connect() as connection:
+            await connection.run_sync(_run, schema)
+            await connection.commit()
+    finally:
+        await engine.dispose()
+
+
+def _run(connection: Connection, schema: str) -> None:
+    # Two that migrate at once would both start from the same revision.
+    connection.execute(text("SELECT pg_advisory_lock(hashtextextended(:schema || '/migrate', 0))"), {"schema": schema})
+    connection.commit()
+    context.configure(
+        connection=connection, version_table=VERSION_TABLE, version_table_schema=schema, transaction_per_migration=True
+    )
+    with context.begin_transaction():
+        context.run_migrations()
+
+
+def _config(dsn: str, schema: str, folder: Path) -> Config:
+    config = Config(attributes={"dsn": dsn, "schema": schema})
+    config.set_main_option("script_location", str(folder))
+    return config
+
+
+def run_script(op: Operations, script: str) -> None:
+    """Run several statements of SQL in one go, within the migration's transaction."""
+    connection = op.get_bind()
+    # The adapter begins the transaction with its first statement; a script that went straight to the driver would
+    # commit by itself.
+    connection.exec_driver_sql("SELECT 1")
+    driver: Any = connection.connection.driver_connection
+    await_only(driver.execute(script))
+
+
+def create_chassis_tables(op: Operations) -> None:
+    """Create what the chassis keeps in a service's schema: scope, outbox, inbox, timers, audit, idempotency, keys."""
+    op.execute("SET LOCAL lock_timeout = '5s'")
+    run_script(op, files("kehu_chassis").joinpath("sql/chassis.sql").read_text())
+    _chassis_metadata().create_all(op.get_bind())
+    schema = op.get_bind().exec_driver_sql("SELECT current_schema()").scalar_one()
+    for statement in audit.PARTITIONS:
+        op.execute(statement)
+    # A projection is emptied before it is rebuilt.
+    op.execute(f"ALTER DEFAULT PRIVILEGES IN SCHEMA {schema} GRANT TRUNCATE ON TABLES TO {role_name(schema, 'worker')}")
+    # Who could change audit rows could hide what he did.
+    op.execute(
+        f"REVOKE UPDATE, DELETE, TRUNCATE ON audit FROM {role_name(schema, 'api')}, {role_name(schema, 'worker')}"
+    )
+    op.execute(
+        f"REVOKE UPDATE, DELETE, TRUNCATE ON audit_seals FROM {role_name(schema, 'api')}, {role_name(schema, 'worker')}"
+    )
+
+
+def drop_chassis_tables(op: Operations) -> None:
+    """Take back `create_chassis_tables`, in the downgrade of a service's first revision."""
+    op.execute("SET LOCAL lock_timeout = '5s'")
+    _chassis_metadata().drop_all(op.get_bind())
+    run_script(
+        op,
+        """
+        DROP TABLE timers, consumer_states, dead_letters, parked_messages, held_messages, inbox_positions, inbox,
+                   outbox_subjects, outbox, scope_subjects, scope_staff, scope_units;
+        DROP FUNCTION enter_scope, scope_refresh_paths, scope_units_in_reach, scope_all;
+        """,
+    )
+
+
+def _chassis_metadata() -> MetaData:
+    metadata = MetaData()
+    for module in (audit, idempotency, crypto):
+        module.tables(metadata)
+    return metadata

@@ -1,0 +1,127 @@
+"""What is due when, in a table of the service, compared with the suite's clock.
+
+A timer is one row per kind and key. When business time has passed its `due_at`, the worker runs the handler of its kind
+and deletes the row in the same transaction: it takes effect exactly once, after a restart too. Due timers run one after
+the other in the order of `due_at`; when the clock jumps, one that is set meanwhile for a moment within the jump takes its
+place in that order. Several workers share the work by SKIP LOCKED. Long work is a timer that does one slice and sets
+itself again.
+
+A handler that fails is tried again after a pause that grows to ten minutes of technical time; others go on meanwhile.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final
+
+import structlog
+
+from kehu_chassis import metrics
+from kehu_chassis.clock import Clock, technical_now
+from kehu_chassis.database import TRANSIENT, Database
+from kehu_chassis.failures import describe, pause
+from kehu_chassis.scope import EVERYTHING
+
+if TYPE_CHECKING:
+    from kehu_chassis.database import Transaction
+
+__all__ = ["TimerHandler", "Timers", "cancel", "schedule"]
+
+log = structlog.get_logger(__name__)
+
+TimerHandler = Callable[["Transaction", datetime, str, dict[str, Any]], Awaitable[None]]
+"""Called with transaction, due moment, key and payload."""
+
+_SCHEDULE: Final = """
+INSERT INTO timers (kind, key, due_at, payload) VALUES ($1, $2, $3, $4)
+ON CONFLICT (kind, key) DO UPDATE
+SET due_at = EXCLUDED.due_at, payload = EXCLUDED.payload, attempts = 0, retry_at = NULL, last_error = NULL
+"""
+
+_TAKE: Final = """
+DELETE FROM timers WHERE (kind, key) = (
+    SELECT kind, key FROM timers
+    WHERE due_at <= $1 AND (retry_at IS NULL OR retry_at <= $2) AND kind = ANY ($3::text[])
+    ORDER BY due_at, kind, key LIMIT 1 FOR UPDATE SKIP LOCKED)
+RETURNING kind, key, due_at, payload, attempts
+"""
+
+_POSTPONE: Final = """
+UPDATE timers SET attempts = attempts + 1, retry_at = $4, last_error = $5
+WHERE kind = $1 AND key = $2 AND due_at = $3
+"""
+
+
+async def schedule(
+    tx: Transaction, *, due_at: datetime, kind: str, key: str, payload: Mapping[str, Any] | None = None
+) -> None:
+    """Set the timer of this kind and key, in place of one that was set before; nothing in a replay."""
+    if tx.side_effects:
+        await tx.connection.execute(_SCHEDULE, kind, key, due_at, dict(payload or {}))
+
+
+async def cancel(tx: Transaction, kind: str, key: str) -> bool:
+    """Take a timer back, and tell whether there was one."""
+    status: str = await tx.connection.execute("DELETE FROM timers WHERE kind = $1 AND key = $2", kind, key)
+    return status != "DELETE 0"
+
+
+class Timers:
+    """Runs what is due."""
+
+    LOOK_EVERY: Final = 0.5
+    """Seconds between looks at the table when nothing is due."""
+
+    def __init__(self, database: Database, clock: Clock, handlers: Mapping[str, TimerHandler]) -> None:
+        self._database = database
+        self._clock = clock
+        self._handlers = dict(handlers)
+        self._stopping = asyncio.Event()
+
+    def stop(self) -> None:
+        """Finish the timer under way and take no more."""
+        self._stopping.set()
+
+    async def run(self) -> None:
+        """Run due timers until stopped."""
+        failures = 0
+        while not self._stopping.is_set():
+            try:
+                fired = await self.fire_next()
+            except TRANSIENT as error:
+                failures += 1
+                log.warning("timers.waiting", cause=describe(error))
+                await pause(failures, self._stopping)
+                continue
+            failures = 0
+            if not fired:
+                await pause(0, self._stopping, shortest=self.LOOK_EVERY)
+
+    async def fire_next(self) -> bool:
+        """Run the first due timer, and tell whether there was one."""
+        taken: Any = None
+        try:
+            async with self._database.begin(scope=EVERYTHING) as tx:
+                taken = await tx.connection.fetchrow(_TAKE, self._clock.now(), technical_now(), list(self._handlers))
+                if taken is None:
+                    return False
+                await self._handlers[taken["kind"]](tx, taken["due_at"], taken["key"], taken["payload"])
+        except Exception as error:  # whatever a handler raises, the other timers go on
+            if taken is None:
+                raise
+            await self._postpone(taken, error)
+        else:
+            metrics.TIMERS_FIRED.labels(kind=taken["kind"]).inc()
+        return True
+
+    async def _postpone(self, taken: Any, error: Exception) -> None:
+        metrics.TIMER_ERRORS.labels(kind=taken["kind"]).inc()
+        wait = timedelta(seconds=min(600, 2 ** min(taken["attempts"], 20)))
+        reason = describe(error)
+        log.error("timers.failed", kind=taken["kind"], key=taken["key"], reason=reason, attempts=taken["attempts"] + 1)
+        async with self._database.begin() as tx:
+            await tx.connection.execute(
+                _POSTPONE, taken["kind"], taken["key"], taken["due_at"], technical_now() + wait, reason
+            )
