@@ -6,11 +6,10 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 from uuid import UUID
 
-from hypothesis import given
-from hypothesis import strategies as st
+import pytest
 
 from kehu_contracts.codes import HolderRole
-from kehu_customer.accounts.rules import Balance, Movement, last_movement, shown_balance, strongest_roles
+from kehu_customer.accounts.rules import Balance, Movement, in_minor_units, shown_balance, strongest_roles
 
 MORNING = datetime(2026, 3, 2, 1, tzinfo=UTC)
 LI = UUID(int=1)
@@ -26,26 +25,26 @@ def test_a_party_named_twice_holds_by_the_stronger_role() -> None:
     assert strongest_roles(holders) == {LI: HolderRole.OWNER, WANG: HolderRole.DISPONENT}
 
 
-def test_the_later_position_of_a_day_gives_its_balance() -> None:
-    morning, evening = movement(2, 0, balance="5"), movement(2, 1, balance="3")
-    assert last_movement([evening, morning], None) == evening
+def test_movements_stand_by_date_then_position_whatever_their_balance() -> None:
+    movements = [movement(day, position, balance=str(9 - day)) for day in (1, 2) for position in (0, 1)]
+    assert max(movements) == movement(2, 1, balance="7")
+    assert movement(2, 0, "a") < movement(2, 0, "b") < movement(2, 1, "a") < movement(3, 0, "a")
 
 
-def test_a_movement_of_an_earlier_day_never_replaces_the_one_that_stands() -> None:
-    standing = movement(3, 0)
-    assert last_movement([movement(2, 9)], standing) == standing
-
-
-def test_no_movement_leaves_no_balance() -> None:
-    assert last_movement([], None) is None
-
-
-@given(st.permutations([movement(day, position, str(n)) for day in (1, 2) for position in (0, 1) for n in (1, 2)]))
-def test_the_last_movement_does_not_depend_on_the_order_of_arrival(movements: list[Movement]) -> None:
-    standing: Movement | None = None
-    for each in movements:
-        standing = last_movement([each], standing)
-    assert standing == movement(2, 1, "2")
+@pytest.mark.parametrize(
+    ("amount", "currency", "written"),
+    [
+        ("1000.0000", "CNY", "1000.00"),
+        ("0.0000", "CNY", "0.00"),
+        ("-85.5000", "CZK", "-85.50"),
+        ("1200.0000", "JPY", "1200"),
+        ("1.2340", "KWD", "1.234"),
+        ("1.2345", "CNY", "1.2345"),
+        ("1.2350", "CNY", "1.235"),
+    ],
+)
+def test_an_amount_is_written_in_its_currency_and_loses_nothing(amount: str, currency: str, written: str) -> None:
+    assert str(in_minor_units(Decimal(amount), currency)) == written
 
 
 def test_the_stated_balance_holds_on_its_own_date_and_yields_to_a_later_movement() -> None:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kehu_customer.sources.rules import clear_identity, is_compact_jwe, last_of_each, rising
+from kehu_customer.sources.rules import clear_identity, is_compact_jwe, last_of_each, rising, with_parents
 
 SEALED = "eyJhbGciOiJkaXIifQ..aXY.Y2lwaGVy.dGFn"
 
@@ -74,3 +74,12 @@ def test_what_is_not_json_is_taken_for_clear_text() -> None:
 
 def test_an_encrypted_identity_passes() -> None:
     assert not clear_identity(json.dumps({"source": "core", "identity": SEALED}).encode())
+
+
+def test_children_follow_their_parents_and_orphans_wait() -> None:
+    parents = {"team": "branch", "branch": "head", "head": None, "stray": "unknown", "loop": "loop", "old": "known"}
+    ready, waiting = with_parents(
+        {name: (name, above) for name, above in parents.items()}, parent=lambda one: one[1], known={"known"}
+    )
+    assert [name for name, _ in ready] == ["head", "old", "branch", "team"]
+    assert [name for name, _ in waiting] == ["stray", "loop"]

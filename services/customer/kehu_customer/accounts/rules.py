@@ -11,9 +11,20 @@ from uuid import UUID
 
 from kehu_contracts.codes import HolderRole
 
-__all__ = ["Balance", "Movement", "last_movement", "shown_balance", "strongest_roles"]
+__all__ = ["Balance", "Movement", "in_minor_units", "shown_balance", "strongest_roles"]
 
 Holder = TypeVar("Holder")
+
+# ISO 4217: how many digits follow the point where it is not two.
+_MINOR_DIGITS: Final = {"JPY": 0, "KRW": 0, "VND": 0, "CLP": 0, "ISK": 0, "XAF": 0, "XOF": 0} | {
+    "BHD": 3,
+    "IQD": 3,
+    "JOD": 3,
+    "KWD": 3,
+    "LYD": 3,
+    "OMR": 3,
+    "TND": 3,
+}
 
 _STRENGTH: Final[dict[HolderRole, int]] = {
     HolderRole.OWNER: 0,
@@ -47,14 +58,6 @@ class Movement:
     balance_after: Decimal
 
 
-def last_movement(movements: Iterable[Movement], standing: Movement | None) -> Movement | None:
-    """The movement whose balance is the account's: the last of the new ones and the one that stood."""
-    candidates = [*movements]
-    if standing is not None:
-        candidates.append(standing)
-    return max(candidates, default=None)
-
-
 @dataclass(frozen=True, slots=True)
 class Balance:
     """An amount with the business date that it belongs to and the moment at which the core said so."""
@@ -69,3 +72,9 @@ def shown_balance(stated: Balance | None, moved: Balance | None) -> Balance | No
     if stated is None or moved is None:
         return stated or moved
     return moved if moved.business_date > stated.business_date else stated
+
+
+def in_minor_units(amount: Decimal, currency: str) -> Decimal:
+    """The amount with as many digits after the point as its currency has; more of them stay when they are not zero."""
+    written = round(amount, _MINOR_DIGITS.get(currency, 2))
+    return written if written == amount else amount.normalize()

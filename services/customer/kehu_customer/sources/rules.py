@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections.abc import Callable, Container, Hashable, Iterable, Mapping
 from typing import Final, TypeVar
 
-__all__ = ["IDENTIFYING_FIELDS", "clear_identity", "is_compact_jwe", "last_of_each", "rising"]
+__all__ = ["IDENTIFYING_FIELDS", "clear_identity", "is_compact_jwe", "last_of_each", "rising", "with_parents"]
 
 Statement = TypeVar("Statement")
 Key = TypeVar("Key", bound=Hashable)
@@ -54,6 +54,27 @@ def rising(
 def last_of_each(statements: Iterable[Statement], *, key: Callable[[Statement], Key]) -> dict[Key, Statement]:
     """The last statement of each key: what a row is set to once a rising run has been applied."""
     return {key(statement): statement for statement in statements}
+
+
+def with_parents(
+    statements: Mapping[Key, Statement], *, parent: Callable[[Statement], Key | None], known: Container[Key]
+) -> tuple[list[Statement], list[Statement]]:
+    """Those whose parent is known, or stated along with them and ready itself; and those that have to wait for it.
+
+    The ready ones come parents first. What hangs on itself, by whichever way, is never ready.
+    """
+    ready: dict[Key, Statement] = {}
+    waiting = dict(statements)
+    while True:
+        settled = {
+            key: statement
+            for key, statement in waiting.items()
+            if (above := parent(statement)) is None or above in known or above in ready
+        }
+        if not settled:
+            return list(ready.values()), list(waiting.values())
+        ready.update(settled)
+        waiting = {key: statement for key, statement in waiting.items() if key not in settled}
 
 
 def is_compact_jwe(value: object) -> bool:

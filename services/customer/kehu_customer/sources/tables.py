@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, ForeignKey, Index, Table, Uuid, text
+from sqlalchemy import BigInteger, Column, ForeignKey, Index, Table, Uuid
 
 from kehu_chassis.columns import Text, instant
 from kehu_customer.metadata import metadata
 
 __all__ = ["source_keys", "source_records"]
 
-# One row per key of a source system. A key that somebody waits for and that has not arrived has no `arrived_at`:
-# both who waits and who brings it lock the row, so that neither can miss the other.
+# One row per key of a source system. A key that somebody waits for and that has not arrived has no subject: who waits
+# and who brings it both lock the row, so that neither can miss the other.
 source_keys = Table(
     "source_keys",
     metadata,
@@ -18,8 +18,7 @@ source_keys = Table(
     Column("kind", Text, primary_key=True),
     Column("source", Text, primary_key=True),
     Column("source_id", Text, primary_key=True),
-    Column("subject_id", Uuid, nullable=False, server_default=text("uuidv7()")),
-    instant("arrived_at", nullable=True),
+    Column("subject_id", Uuid),
     Index("source_keys_subject_id_idx", "subject_id"),
 )
 
@@ -31,6 +30,9 @@ source_records = Table(
     Column("source_id", Text, primary_key=True),
     Column("customer_id", Uuid, ForeignKey("customers.id"), nullable=False),
     Column("body", Text, nullable=False),
+    # The owner that the source states, to tell a new one from a repetition.
+    Column("unit_code", Text, nullable=False),
+    Column("rm_staff_number", Text),
     Column("source_sequence", BigInteger, nullable=False),
     instant("stated_at"),
     instant("received_at"),

@@ -1,0 +1,45 @@
+"""What is asked about the organisation. The whole bank may see its own tree."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from sqlalchemy import select
+
+from kehu_chassis.database import Transaction
+from kehu_chassis.paging import PageQuery, PageRows, keyset, page_rows
+from kehu_contracts.access import Role
+from kehu_contracts.codes import UnitKind
+from kehu_customer.organization.tables import staff, units
+
+__all__ = ["list_staff", "list_units"]
+
+
+async def list_units(
+    tx: Transaction, page: PageQuery, *, kind: UnitKind | None, parent_id: UUID | None, active: bool | None
+) -> PageRows:
+    """Units by code."""
+    statement = select(units)
+    if kind is not None:
+        statement = statement.where(units.c.kind == kind)
+    if parent_id is not None:
+        statement = statement.where(units.c.parent_id == parent_id)
+    if active is not None:
+        statement = statement.where(units.c.active.is_(active))
+    rows = await tx.all(keyset(statement, (units.c.code,), page))
+    return page_rows(rows, page, ("code",))
+
+
+async def list_staff(
+    tx: Transaction, page: PageQuery, *, unit_id: UUID | None, role: Role | None, active: bool | None
+) -> PageRows:
+    """Staff by number."""
+    statement = select(staff)
+    if unit_id is not None:
+        statement = statement.where(staff.c.unit_id == unit_id)
+    if role is not None:
+        statement = statement.where(staff.c.roles.any(role))
+    if active is not None:
+        statement = statement.where(staff.c.active.is_(active))
+    rows = await tx.all(keyset(statement, (staff.c.staff_number,), page))
+    return page_rows(rows, page, ("staff_number",))

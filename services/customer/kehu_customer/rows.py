@@ -1,0 +1,34 @@
+"""Rows that a statement takes as arrays, so that a batch of any length is one statement of one text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from sqlalchemy import ARRAY, bindparam, column, func
+from sqlalchemy.sql.selectable import TableValuedAlias
+from sqlalchemy.types import TypeEngine
+
+__all__ = ["arrays", "given"]
+
+
+def given(alias: str, **columns: TypeEngine[Any] | type[TypeEngine[Any]]) -> TableValuedAlias:
+    """`unnest($1, $2, …) AS alias (column, …)`: its columns are the names, its parameters the same names.
+
+    A parameter is the list of one column's values; `arrays` makes them from rows.
+    """
+    parameters = (bindparam(name, type_=ARRAY(type_)) for name, type_ in columns.items())
+    return (
+        func.unnest(*parameters)
+        .table_valued(*(column(name, type_) for name, type_ in columns.items()), name=alias)
+        .render_derived()
+    )
+
+
+def arrays(names: Sequence[str], rows: Iterable[Sequence[Any]]) -> dict[str, list[Any]]:
+    """The parameters of `given`: one list per name, from rows that have their values in the order of the names."""
+    values: list[list[Any]] = [[] for _ in names]
+    for row in rows:
+        for place, value in zip(values, row, strict=True):
+            place.append(value)
+    return dict(zip(names, values, strict=True))

@@ -1,0 +1,39 @@
+"""Kafka: what the bank's own systems tell."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from kehu_chassis.database import Transaction
+from kehu_chassis.message import Message
+from kehu_chassis.subscription import Subscription
+from kehu_contracts.bank import BankAccount, BankParty, BankTransaction, BankUnit
+from kehu_customer.sources.intake import INBOUND, take_in
+from kehu_customer.sources.service import Intake
+
+__all__ = ["inbound_subscriptions"]
+
+
+def inbound_subscriptions(intake: Intake) -> tuple[Subscription, ...]:
+    """One subscription for each inbound topic, so that a flood of movements does not delay a new customer.
+
+    They are no projections: the ids that they give out would not come back from a replay.
+    """
+
+    async def handle(tx: Transaction, messages: Sequence[Message]) -> None:
+        await take_in(tx, messages, intake)
+
+    return tuple(
+        Subscription(
+            name=name,
+            topics=(contract.topic,),
+            handle=handle,
+            types=tuple(each for each in INBOUND if each.topic == contract.topic),
+        )
+        for name, contract in (
+            ("customer.bank-organization", BankUnit),
+            ("customer.bank-party", BankParty),
+            ("customer.bank-account", BankAccount),
+            ("customer.bank-transaction", BankTransaction),
+        )
+    )

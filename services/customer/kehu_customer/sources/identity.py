@@ -1,0 +1,71 @@
+"""Reads the encrypted identity of a party message: compact JWE (RFC 7516), `dir` with A256GCM, `kid` naming the key."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from joserfc import jwe
+from joserfc.errors import JoseError
+from joserfc.jwk import OctKey
+from pydantic import ValidationError
+
+from kehu_contracts.bank import PartyIdentity
+
+__all__ = ["IdentityReader", "IdentityRefused"]
+
+_ALGORITHMS = ("dir", "A256GCM")
+
+
+class IdentityRefused(ValueError):
+    """An identity cannot be read. The text says why and holds nothing of its content."""
+
+
+class IdentityReader:
+    """Opens and seals identities with the keys that the bank and Kehu share.
+
+    Args:
+        keys: key by `kid`, each of 32 bytes. The last one seals what came in clear.
+        accept_clear: whether an identity may come as plain JSON: for a migration, and never else.
+    """
+
+    def __init__(self, keys: Mapping[str, bytes], *, accept_clear: bool = False) -> None:
+        self._keys = {kid: OctKey.import_key(key) for kid, key in keys.items()}
+        self._registry = jwe.JWERegistry(algorithms=list(_ALGORITHMS))
+        self.accept_clear = accept_clear
+
+    def open(self, sealed: str) -> PartyIdentity:
+        """The identity in a compact JWE.
+
+        Raises:
+            IdentityRefused: another key, another algorithm, damaged, or not a `PartyIdentity`.
+        """
+        try:
+            found = jwe.decrypt_compact(sealed, self._key_of, registry=self._registry)
+        except (JoseError, ValueError) as error:
+            raise IdentityRefused(f"the identity cannot be decrypted: {type(error).__name__}") from None
+        return self.read(found.plaintext or b"")
+
+    def read(self, plaintext: bytes | str) -> PartyIdentity:
+        """The identity in plain JSON; fields that are not known are ignored.
+
+        Raises:
+            IdentityRefused: it does not fit the contract.
+        """
+        try:
+            return PartyIdentity.model_validate_json(plaintext, extra="ignore")
+        except ValidationError as error:
+            # Pydantic's own text repeats the value that is wrong.
+            wrong = [f"/{'/'.join(map(str, each['loc']))}: {each['type']}" for each in error.errors()]
+            raise IdentityRefused(f"the identity does not fit its contract: {', '.join(wrong)}") from None
+
+    def seal(self, identity: PartyIdentity) -> str:
+        """The identity as a compact JWE under the last key."""
+        kid, key = list(self._keys.items())[-1]
+        header = {"alg": "dir", "enc": "A256GCM", "kid": kid}
+        return jwe.encrypt_compact(header, identity.model_dump_json(), key, registry=self._registry)
+
+    def _key_of(self, sealed: jwe.CompactEncryption) -> OctKey:
+        key = self._keys.get(sealed.headers().get("kid", ""))
+        if key is None:
+            raise ValueError("unknown kid")
+        return key
