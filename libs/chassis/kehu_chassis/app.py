@@ -21,19 +21,46 @@ from typing import Any
 import uvicorn
 import uvloop
 from fastapi import FastAPI
+from fastapi.middleware.asyncexitstack import AsyncExitStackMiddleware
 from fastapi.routing import APIRoute
 from pydantic import ValidationError
+from starlette.middleware.exceptions import ExceptionMiddleware
+from starlette.types import ASGIApp
 
-from kehu_chassis import errors, migrations
+from kehu_chassis import errors
 from kehu_chassis.auth import JwksSource, TokenVerifier
 from kehu_chassis.clock import Clock, SuiteClock, SystemClock
 from kehu_chassis.database import Database
 from kehu_chassis.definition import Runtime, ServiceDefinition
 from kehu_chassis.health import health_routes
+from kehu_chassis.problems import problem_schemas
 from kehu_chassis.settings import ServiceSettings
 from kehu_chassis.telemetry import TelemetryMiddleware, configure_logging, configure_tracing
 
-__all__ = ["create_app", "main", "open_runtime", "run_api", "run_migrate", "run_worker"]
+__all__ = ["KehuApp", "create_app", "main", "open_runtime", "run_api", "run_migrate", "run_worker"]
+
+
+class KehuApp(FastAPI):
+    """FastAPI with our one middleware around what its routes need, and no other: each layer costs every request."""
+
+    def __init__(self, settings: ServiceSettings, **options: Any) -> None:
+        self._trace_ratio = settings.trace_ratio
+        super().__init__(**options)
+
+    def build_middleware_stack(self) -> ASGIApp:
+        """Telemetry (which answers unexpected errors too), problems, and FastAPI's closing of files."""
+        handlers: dict[Any, Any] = dict(self.exception_handlers)
+        inner = ExceptionMiddleware(AsyncExitStackMiddleware(self.router), handlers=handlers)
+        return TelemetryMiddleware(inner, on_error=errors.internal_error, trace_ratio=self._trace_ratio)
+
+    def openapi(self) -> dict[str, Any]:
+        """The API document, with the one security scheme and the schema of problems."""
+        if self.openapi_schema is None:
+            document = super().openapi()
+            components = document.setdefault("components", {})
+            components["securitySchemes"] = {"bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}}
+            components.setdefault("schemas", {}).update(problem_schemas())
+        return super().openapi()
 
 
 @asynccontextmanager
@@ -88,15 +115,17 @@ def create_app(definition: ServiceDefinition, settings: ServiceSettings, *, runt
         await app.state.runtime.database.ping()
 
     async def migrated() -> None:
+        from kehu_chassis import migrations  # noqa: PLC0415 - Alembic is large, and no request needs it.
+
         await migrations.require_head(app.state.runtime.database, definition.migrations)
 
-    app = FastAPI(
+    app = KehuApp(
+        settings,
         title=f"Kehu {definition.name}",
         version="1",
         lifespan=lifespan,
         docs_url=None,
         redoc_url=None,
-        max_body_size=settings.max_body_bytes,
         generate_unique_id_function=_operation_id,
     )
     app.state.runtime = runtime
@@ -104,26 +133,11 @@ def create_app(definition: ServiceDefinition, settings: ServiceSettings, *, runt
     for routes in definition.routers:
         app.include_router(routes)
     errors.install(app)
-    app.add_middleware(TelemetryMiddleware, trace_ratio=settings.trace_ratio)
-    _describe_security(app)
     return app
 
 
 def _operation_id(route: APIRoute) -> str:
     return route.name
-
-
-def _describe_security(app: FastAPI) -> None:
-    generate = app.openapi
-
-    def openapi() -> dict[str, Any]:
-        document = generate()
-        document.setdefault("components", {})["securitySchemes"] = {
-            "bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}
-        }
-        return document
-
-    app.openapi = openapi  # type: ignore[method-assign]  # FastAPI's documented way to extend the document.
 
 
 def _clock(settings: ServiceSettings) -> Clock:
@@ -164,6 +178,8 @@ def run_worker(definition: ServiceDefinition, settings: ServiceSettings) -> None
 
 def run_migrate(definition: ServiceDefinition, settings: ServiceSettings) -> None:
     """Bring the schema to head, as the owner's role."""
+    from kehu_chassis import migrations  # noqa: PLC0415 - Alembic is large, and no other process needs it.
+
     _prepare(definition, settings, "migrate")
     migrations.upgrade(settings.database_dsn.get_secret_value(), schema=definition.schema, folder=definition.migrations)
 

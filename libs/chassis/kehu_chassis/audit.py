@@ -110,7 +110,7 @@ _insert = insert(audit).values(
 )
 
 
-async def record(
+async def record(  # noqa: PLR0913 - an audit row answers who, what, on what, when and why.
     tx: Transaction,
     *,
     actor: Principal | str,

@@ -154,12 +154,16 @@ class ServiceClient:
                 wait_jitter=0.05,
             ):
                 with attempt:
-                    response = await self._client.request(method, path, headers=headers, **options)
-                    if response.status_code in _TRANSIENT:
-                        raise _TransientAnswer
+                    response = await self._send(method, path, headers=headers, **options)
         except (httpx.TransportError, _TransientAnswer) as error:
             raise CallFailed(f"{method} {path}: {type(error).__name__}") from None
         return _content(response)
+
+    async def _send(self, method: str, path: str, **options: Any) -> httpx.Response:
+        response = await self._client.request(method, path, **options)
+        if response.status_code in _TRANSIENT:
+            raise _TransientAnswer
+        return response
 
     async def close(self) -> None:
         """Give the connections back."""

@@ -127,8 +127,9 @@ class FileKeyWrapper:
 
 
 class Envelope:
-    """Encrypts under a party's data key. `aad` names the place of the value (table, column, row), so that a ciphertext
-    that was moved elsewhere does not open.
+    """Encrypts under a party's data key.
+
+    `aad` names the place of the value (table, column, row), so that a ciphertext moved elsewhere does not open.
     """
 
     def __init__(self, wrapper: KeyWrapper) -> None:

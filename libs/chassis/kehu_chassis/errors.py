@@ -9,7 +9,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from pydantic_core import to_json
 from starlette.exceptions import HTTPException
-from starlette.types import Scope
+from starlette.types import Receive, Scope, Send
 
 from kehu_chassis.database import TRANSIENT
 from kehu_chassis.problems import (
@@ -27,7 +27,7 @@ from kehu_chassis.problems import (
 from kehu_chassis.telemetry import get_logger
 from kehu_chassis.tracing import current_trace_id
 
-__all__ = ["InternalError", "MethodNotAllowed", "install", "language_of", "problem_response"]
+__all__ = ["InternalError", "MethodNotAllowed", "install", "internal_error", "language_of", "problem_response"]
 
 log = get_logger(__name__)
 
@@ -95,6 +95,11 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(HTTPException, _on_http_exception)
     for error in TRANSIENT:
         app.add_exception_handler(error, _on_transient_error)
+
+
+async def internal_error(scope: Scope, receive: Receive, send: Send) -> None:
+    """The answer to an unexpected error: an application for `TelemetryMiddleware`."""
+    await problem_response(InternalError(), scope)(scope, receive, send)
 
 
 async def _on_problem(request: Request, error: Exception) -> Response:

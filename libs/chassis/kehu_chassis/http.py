@@ -27,12 +27,14 @@ from fastapi import APIRouter, Depends, Header, Request, Response
 from fastapi.dependencies.models import Dependant
 from fastapi.dependencies.utils import get_dependant
 from fastapi.routing import APIRoute
+from starlette.types import Message, Receive
 
 from kehu_chassis import idempotency
 from kehu_chassis.auth import Principal
 from kehu_chassis.database import Transaction
 from kehu_chassis.definition import Runtime
 from kehu_chassis.problems import (
+    BodyTooLarge,
     Forbidden,
     MalformedRequest,
     PreconditionFailed,
@@ -218,7 +220,7 @@ class KehuRoute(APIRoute):
                 await requirement(request)
             _refuse_control_characters(request)
             if writes:
-                await self._read_body(request)
+                request = await self._read_body(request)
             if not needs_transaction:
                 return await answer(request)
             principal: Principal | None = request.scope.get(_PRINCIPAL)
@@ -231,13 +233,39 @@ class KehuRoute(APIRoute):
 
         return handle
 
-    async def _read_body(self, request: Request) -> None:
+    async def _read_body(self, request: Request) -> Request:
         # Read whole before the transaction begins: a slow sender must not hold a connection of the pool.
-        body = await request.body()
-        if body and self.body_field is not None:
-            media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+        limit = runtime_of(request).settings.max_body_bytes
+        length = request.headers.get("content-length", "")
+        if length.isdecimal() and int(length) > limit:
+            raise _too_large(limit)
+        limited = Request(request.scope, _limited(request.receive, limit))
+        if await limited.body() and self.body_field is not None:
+            media_type = limited.headers.get("content-type", "").partition(";")[0].strip().lower()
             if media_type != "application/json" and not media_type.endswith("+json"):
                 raise UnsupportedMediaType
+        return limited
+
+
+def _limited(receive: Receive, limit: int) -> Receive:
+    taken = 0
+
+    async def receive_within_limit() -> Message:
+        nonlocal taken
+        message = await receive()
+        taken += len(message.get("body", b""))
+        if taken > limit:
+            raise _too_large(limit)
+        return message
+
+    return receive_within_limit
+
+
+def _too_large(limit: int) -> BodyTooLarge:
+    # The rest of the body will not be read, so the connection cannot be used again.
+    return BodyTooLarge(
+        f"At most {limit} bytes are taken.", detail_zh=f"最多接受 {limit} 字节。", headers={"Connection": "close"}
+    )
 
 
 def _common_problems(dependant: Dependant) -> dict[int | str, dict[str, Any]]:

@@ -31,7 +31,6 @@ from sqlalchemy import (
     and_,
     bindparam,
     delete,
-    or_,
     select,
     update,
 )
@@ -69,7 +68,7 @@ def tables(metadata: MetaData) -> tuple[Table, ...]:
 (idempotency_keys,) = tables(MetaData())
 _c = idempotency_keys.c
 
-_claim = insert(idempotency_keys).values(
+_insert = insert(idempotency_keys).values(
     principal=bindparam("principal"),
     route=bindparam("route"),
     key_digest=bindparam("key_digest"),
@@ -77,12 +76,12 @@ _claim = insert(idempotency_keys).values(
     expires_at=bindparam("expires_at"),
 )
 # An expired claim is taken over as if it were not there.
-_claim = _claim.on_conflict_do_update(
+_claim = _insert.on_conflict_do_update(
     index_elements=[_c.principal, _c.route, _c.key_digest],
     set_={
-        "request_digest": _claim.excluded.request_digest,
+        "request_digest": _insert.excluded.request_digest,
         "answer": None,
-        "expires_at": _claim.excluded.expires_at,
+        "expires_at": _insert.excluded.expires_at,
     },
     where=_c.expires_at < bindparam("now"),
 ).returning(_c.route)
@@ -100,7 +99,7 @@ _store = (
     )
     .values(answer=bindparam("sealed"))
 )
-_forget = delete(idempotency_keys).where(or_(_c.expires_at < bindparam("now")))
+_forget = delete(idempotency_keys).where(_c.expires_at < bindparam("now"))
 
 
 class KeyReused(Problem):
@@ -112,7 +111,7 @@ class KeyReused(Problem):
     title_zh = "该 Idempotency-Key 已用于其他请求"
 
 
-async def once(
+async def once(  # noqa: PLR0913 - the parts of one request.
     tx: Transaction,
     request: Request,
     answer: Callable[[Request], Awaitable[Response]],

@@ -13,7 +13,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
@@ -181,7 +181,12 @@ def _pack(value: Any) -> Any:
     raise TypeError(msg)
 
 
-_READERS: Final = {"u": UUID, "t": datetime.fromisoformat, "d": date.fromisoformat, "n": Decimal}
+_READERS: Final[Mapping[str, Callable[[str], Any]]] = {
+    "u": UUID,
+    "t": datetime.fromisoformat,
+    "d": date.fromisoformat,
+    "n": Decimal,
+}
 
 
 def _unpack(value: Any) -> Any:

@@ -40,6 +40,7 @@ __all__ = [
     "UnsupportedMediaType",
     "ValidationProblem",
     "problem_body",
+    "problem_schemas",
     "problems",
 ]
 
@@ -256,12 +257,17 @@ def problems(*kinds: int | type[Problem]) -> dict[int | str, dict[str, Any]]:
         by_status.setdefault(problem.status, []).append(problem)
     return {
         status: {
-            "model": ProblemOut,
             "description": "; ".join(f"{problem.title} (`{problem.code}`)" for problem in found),
-            "content": {PROBLEM_JSON: {}},
+            "content": {PROBLEM_JSON: {"schema": {"$ref": "#/components/schemas/Problem"}}},
         }
         for status, found in sorted(by_status.items())
     }
+
+
+def problem_schemas() -> dict[str, Any]:
+    """The schemas of a problem's body for the components of an API document, to which `problems` refers."""
+    schema = ProblemOut.model_json_schema(mode="serialization", ref_template="#/components/schemas/{model}")
+    return {**schema.pop("$defs"), "Problem": schema}
 
 
 def problem_body(problem: Problem, *, language: Language, trace_id: str) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from pydantic_core import PydanticCustomError
 
 __all__ = ["CodeText", "In", "Line", "Narrative", "Out", "refuse_control_characters"]
 
-_CONTROL: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029]")
+_CONTROL: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _LINE_BREAK: Final = re.compile(r"[\t\r\n]")
 
 

@@ -21,6 +21,7 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, Spa
 from opentelemetry.trace import SpanKind, StatusCode
 from pydantic_core import to_json
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from structlog.typing import Processor
 
 from kehu_chassis import metrics
 from kehu_chassis.tracing import TraceContext, current_trace, entered, new_trace, parse_traceparent, recorded
@@ -31,6 +32,7 @@ __all__ = [
     "configure_logging",
     "configure_tracing",
     "get_logger",
+    "log_processors",
 ]
 
 get_logger = structlog.get_logger
@@ -42,17 +44,20 @@ _QUIET: Final = frozenset({"/health/live", "/health/ready", "/metrics"})
 class TelemetryMiddleware:
     """Access line, request metrics and a sampled span for each request; whether it is sampled is decided first.
 
-    Pure ASGI, outermost, so that it sees what the caller sees: an unexpected error is counted as the 500 it becomes.
+    Pure ASGI, outermost, so that it sees what the caller sees. An unexpected error is logged without its text, answered
+    by `on_error` and counted as the 500 that it becomes.
     """
 
-    def __init__(self, app: ASGIApp, *, trace_ratio: float = 0.0) -> None:
+    def __init__(self, app: ASGIApp, *, on_error: ASGIApp, trace_ratio: float = 0.0) -> None:
         self._app = app
+        self._on_error = on_error
         self._trace_ratio = trace_ratio
         self._log = get_logger("kehu.access")
         self._counters: dict[tuple[str, str, int], Any] = {}
         self._histograms: dict[str, Any] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
         if scope["type"] != "http" or scope["path"] in _QUIET:
             await self._app(scope, receive, send)
             return
@@ -80,7 +85,7 @@ class TelemetryMiddleware:
 
     async def _timed(self, scope: Scope, receive: Receive, send: Send) -> int:
         started = perf_counter()
-        status = 500
+        status = 0
 
         async def observe(message: Message) -> None:
             nonlocal status
@@ -90,8 +95,14 @@ class TelemetryMiddleware:
 
         try:
             await self._app(scope, receive, observe)
+        except Exception:  # The server would log the error's text, which may quote a value; we log type and place.
+            self._log.exception("http.unexpected_error", method=scope["method"], route=_route_of(scope))
+            if status:
+                # The answer has begun: all that is left is to cut the connection, which the server does.
+                raise
+            await self._on_error(scope, receive, observe)
         finally:
-            self._record(scope, status, perf_counter() - started)
+            self._record(scope, status or 500, perf_counter() - started)
         return status
 
     def _record(self, scope: Scope, status: int, seconds: float) -> None:
@@ -156,11 +167,10 @@ def _add_trace(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMappi
 
 
 class _JsonFormatter(logging.Formatter):
-    """Lines of libraries that log through the standard library, in the same shape. Their arguments may hold payloads
-    in debug lines only, and those are off.
-    """
+    """Lines of libraries that log through the standard library, in the same shape."""
 
     def format(self, record: logging.LogRecord) -> str:
+        """One JSON line; of an error its type and place, not its text."""
         line = {
             "event": record.getMessage(),
             "logger": record.name,
@@ -191,24 +201,29 @@ def _error_without_text(_: Any, __: str, event: MutableMapping[str, Any]) -> Mut
     return event
 
 
-def configure_logging(service: str, *, level: str = "info") -> None:
-    """JSON lines on standard output for our loggers and the libraries'. Call once for each process."""
-    number = logging.getLevelNamesMapping()[level.upper()]
+def log_processors(service: str) -> list[Processor]:
+    """What every log line passes on its way to JSON bytes."""
 
     def add_service(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
         event["service"] = service
         return event
 
+    return [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        add_service,
+        _add_trace,
+        _error_without_text,
+        structlog.processors.JSONRenderer(serializer=_render),
+    ]
+
+
+def configure_logging(service: str, *, level: str = "info") -> None:
+    """JSON lines on standard output for our loggers and the libraries'. Call once for each process."""
+    number = logging.getLevelNamesMapping()[level.upper()]
     structlog.configure(
-        processors=[
-            structlog.contextvars.merge_contextvars,
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            add_service,
-            _add_trace,
-            _error_without_text,
-            structlog.processors.JSONRenderer(serializer=_render),
-        ],
+        processors=log_processors(service),
         wrapper_class=structlog.make_filtering_bound_logger(number),
         logger_factory=structlog.BytesLoggerFactory(),
         cache_logger_on_first_use=True,

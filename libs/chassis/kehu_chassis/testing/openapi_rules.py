@@ -48,16 +48,20 @@ def _broken(method: str, path: str, operation: dict[str, Any], document: dict[st
     for status, answer in responses.items():
         if status not in successes and not status.startswith("3") and PROBLEM_JSON not in answer.get("content", {}):
             yield f"{status} is not declared as a problem"
+    missing = sorted(_expected(method, path, operation) - responses.keys())
+    if missing:
+        yield f"does not declare {', '.join(missing)}"
+
+
+def _expected(method: str, path: str, operation: dict[str, Any]) -> set[str]:
     expected = {"400", "422"}
-    if operation.get("x-permission") not in (None, "public"):
+    if operation.get("x-permission") not in {None, "public"}:
         expected |= {"401", "403"}
     if "{" in path:
         expected |= {"404"}
-    if method in ("put", "patch"):
+    if method in {"put", "patch"}:
         expected |= {"412", "428"}
-    missing = sorted(expected - responses.keys())
-    if missing:
-        yield f"does not declare {', '.join(missing)}"
+    return expected
 
 
 def _answer_rules(status: str, answer: dict[str, Any], document: dict[str, Any]) -> Iterator[str]:

@@ -56,6 +56,7 @@ class TestIssuer:
         self,
         roles: Iterable[Role | str] = (),
         staff_id: UUID | None = None,
+        /,
         *,
         subject: str = "tester",
         expires_in: int = 600,
