@@ -64,6 +64,10 @@ class Step:
     at: datetime
 
 
+READING_MOMENTS: Final = 24
+"""Messages are read at so many moments, not each at its own: a simulated day costs few timers."""
+
+
 def share_of(*parts: str) -> int:
     """A number from 0 to 9,999 that depends on the parts alone."""
     digest = hashlib.sha256("\x1f".join(parts).encode()).digest()
@@ -77,7 +81,10 @@ def simulated_steps(behaviour: SimulatedBehaviour, *, seed: Sequence[str], sent_
         return (Step(DeliveryState.FAILED, arrival),)
     steps = [Step(DeliveryState.DELIVERED, arrival)]
     if share_of(*seed, "opened") < behaviour.opened:
-        read_at = arrival + behaviour.longest_reading_delay * share_of(*seed, "reading") / 10_000
+        read_at = (
+            arrival
+            + behaviour.longest_reading_delay * (share_of(*seed, "reading") % READING_MOMENTS + 1) / READING_MOMENTS
+        )
         steps.append(Step(DeliveryState.OPENED, read_at))
         if share_of(*seed, "clicked") < behaviour.clicked:
             steps.append(Step(DeliveryState.CLICKED, read_at + behaviour.delivery_delay))

@@ -25,6 +25,7 @@ __all__ = [
     "decide",
     "is_duplicate",
     "may_be_minor",
+    "needs_resolution",
 ]
 
 BUCKETS: Final = 10_000
@@ -121,6 +122,19 @@ def _deferral(facts: Facts, contact: Contact) -> Verdict:
     if over is None or (contact.not_after is not None and over >= contact.not_after):
         return Verdict(DecisionOutcome.REFUSED, Reason.QUIET_HOURS)
     return Verdict(DecisionOutcome.DEFERRED, Reason.QUIET_HOURS, over)
+
+
+def needs_resolution(verdict: Verdict) -> bool:
+    """Whether the verdict waits for the customer service's word on consent and reachability.
+
+    What rests on rules before consent does not; nor does a deferral, since everything is asked again when it is over.
+    """
+    return verdict.outcome is not DecisionOutcome.DEFERRED and verdict.reason not in _BEFORE_CONSENT
+
+
+_BEFORE_CONSENT: Final = frozenset(
+    reason for reason, _ in RULES[: [reason for reason, _ in RULES].index(Reason.NO_CONSENT)]
+)
 
 
 def bucket_of(salt: str, customer_id: UUID) -> int:

@@ -1,0 +1,34 @@
+"""Answers about audiences."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from uuid import UUID
+
+from pydantic import Field
+
+from kehu_campaigns.gate.rules import Reason
+from kehu_chassis.schemas import Out
+from kehu_contracts.codes import DecisionOutcome
+
+__all__ = ["MemberOut", "WaterfallOut"]
+
+
+class MemberOut(Out):
+    """A member of a frozen audience."""
+
+    campaign_id: UUID
+    customer_id: UUID
+    frozen_at: datetime
+    deferred_until: datetime | None
+    outcome: DecisionOutcome | None
+    reason: Reason | None
+    decided_at: datetime | None
+
+
+class WaterfallOut(Out):
+    """What the gate would decide now about everybody whom the segments give now."""
+
+    campaign_id: UUID
+    audience: int
+    reasons: dict[Reason, int] = Field(description="By reason; they add up to the audience")
