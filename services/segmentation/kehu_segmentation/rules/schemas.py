@@ -52,14 +52,15 @@ Measure = Literal["closing", "highest", "lowest"]
 
 Days = Annotated[int, Field(ge=1, le=3660)]
 Threshold = Annotated[Decimal, Field(max_digits=20, decimal_places=4, allow_inf_nan=False)]
-Code = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[^\x00-\x1f\x7f]+$")]
+Code = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]+$")]
 Value = TypeVar("Value")
 Values = Annotated[tuple[Value, ...], Field(min_length=1, max_length=1000)]
 CurrencyCode = Annotated[str, Field(pattern=r"^[A-Z]{3}$")]
 
 
 class _Node(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    # A rule is given back whole, with what was left to a default filled in.
+    model_config = ConfigDict(frozen=True, extra="forbid", json_schema_serialization_defaults_required=True)
 
 
 class AllOf(_Node):
@@ -97,7 +98,13 @@ class _Attribute(_Node):
             raise PydanticCustomError(
                 "rule_operand",
                 "The operator {operator} takes {wanted}",
-                {"operator": self.operator, "wanted": wanted or "neither value nor values"},
+                {
+                    "operator": self.operator,
+                    "wanted": wanted or "neither value nor values",
+                    "detail_zh": f"运算符 {self.operator} 需要 {wanted}"
+                    if wanted
+                    else f"运算符 {self.operator} 不带取值",
+                },
             )
         return self
 
@@ -202,7 +209,9 @@ class _Window(_Node):
     @model_validator(mode="after")
     def _a_count_is_whole(self) -> _Window:
         if self.aggregate == "count" and self.value != self.value.to_integral_value():
-            raise PydanticCustomError("rule_count", "A count is compared with a whole number")
+            raise PydanticCustomError(
+                "rule_count", "A count is compared with a whole number", {"detail_zh": "计数只能与整数比较"}
+            )
         return self
 
 
@@ -296,7 +305,11 @@ def _bounded(rule: Rule) -> Rule:
         raise PydanticCustomError(
             "rule_too_large",
             "A rule has at most {max_nodes} nodes and {max_depth} levels",
-            {"max_nodes": MAX_NODES, "max_depth": MAX_DEPTH},
+            {
+                "max_nodes": MAX_NODES,
+                "max_depth": MAX_DEPTH,
+                "detail_zh": f"规则最多 {MAX_NODES} 个节点、{MAX_DEPTH} 层",
+            },
         )
     return rule
 

@@ -1,0 +1,36 @@
+"""Answers about the tier scheme."""
+
+from __future__ import annotations
+
+from datetime import date, time
+
+from pydantic import Field
+
+from kehu_chassis.schemas import Out
+from kehu_contracts.base import Money
+from kehu_contracts.codes import Tier
+
+__all__ = ["TierSchemeOut"]
+
+
+class TierOut(Out):
+    """One tier of the scheme and how many customers within the caller's scope stand in it."""
+
+    tier: Tier
+    threshold: Money = Field(description="The average of a month's assets from which the tier is reached")
+    months_below: int | None = Field(
+        description="Months in a row below after which it is lost; null: it cannot be lost"
+    )
+    customer_count: int
+    watch_count: int = Field(description="Customers of the tier whose last month was below it")
+
+
+class TierSchemeOut(Out):
+    """The scheme in force, from the lowest tier to the highest."""
+
+    scheme_version: int
+    effective_from: date
+    currency: str
+    assessed_at: time = Field(description="In Asia/Shanghai, on the first of each month")
+    tiers: list[TierOut]
+    unassessed_count: int = Field(description="Customers within the caller's scope who have no tier yet")
