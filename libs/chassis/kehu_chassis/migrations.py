@@ -30,8 +30,6 @@ from kehu_chassis import audit, crypto, idempotency
 from kehu_chassis.provision import role_name
 
 if TYPE_CHECKING:
-    from alembic.operations import Operations
-
     from kehu_chassis.database import Database
 
 __all__ = [
@@ -122,7 +120,7 @@ def _config(dsn: str, schema: str, folder: Path) -> Config:
     return config
 
 
-def run_script(op: Operations, script: str) -> None:
+def run_script(op: Any, script: str) -> None:
     """Run several statements of SQL in one go, within the migration's transaction."""
     connection = op.get_bind()
     # The adapter begins the transaction with its first statement; a script that went straight to the driver would
@@ -132,7 +130,7 @@ def run_script(op: Operations, script: str) -> None:
     await_only(driver.execute(script))
 
 
-def create_chassis_tables(op: Operations) -> None:
+def create_chassis_tables(op: Any) -> None:
     """Create what the chassis keeps in a service's schema: scope, outbox, inbox, timers, audit, idempotency, keys."""
     op.execute("SET LOCAL lock_timeout = '5s'")
     run_script(op, files("kehu_chassis").joinpath("sql/chassis.sql").read_text())
@@ -151,7 +149,7 @@ def create_chassis_tables(op: Operations) -> None:
     )
 
 
-def drop_chassis_tables(op: Operations) -> None:
+def drop_chassis_tables(op: Any) -> None:
     """Take back `create_chassis_tables`, in the downgrade of a service's first revision."""
     op.execute("SET LOCAL lock_timeout = '5s'")
     _chassis_metadata().drop_all(op.get_bind())

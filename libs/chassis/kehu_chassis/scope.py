@@ -23,7 +23,6 @@ from kehu_chassis.columns import LtreePath, reference
 from kehu_contracts.access import Reach
 
 if TYPE_CHECKING:
-    from alembic.operations import Operations
     from sqlalchemy.sql.compiler import SQLCompiler
 
     from kehu_chassis.database import Transaction
@@ -218,7 +217,7 @@ def _columns(rows: Sequence[object], *names: str) -> list[list[Any]]:
 
 
 def enable_scope(
-    op: Operations, table: str, column: str, by: Literal["unit", "subject"] = "unit", *, check_writes: bool = True
+    op: Any, table: str, column: str, by: Literal["unit", "subject"] = "unit", *, check_writes: bool = True
 ) -> None:
     """Force row-level security on a table (the second lock), in a migration.
 
@@ -237,7 +236,7 @@ def enable_scope(
     op.execute(f"CREATE POLICY owner ON {table} TO kehu_{schema}_owner USING (true) WITH CHECK (true)")
 
 
-def drop_scope(op: Operations, table: str) -> None:
+def drop_scope(op: Any, table: str) -> None:
     """Take back `enable_scope`, in a downgrade that keeps the table."""
     for policy in ("scope", "worker", "owner"):
         op.execute(f"DROP POLICY {policy} ON {table}")
@@ -245,7 +244,7 @@ def drop_scope(op: Operations, table: str) -> None:
     op.execute(f"ALTER TABLE {table} DISABLE ROW LEVEL SECURITY")
 
 
-def _schema(op: Operations) -> str:
+def _schema(op: Any) -> str:
     schema = op.get_bind().exec_driver_sql("SELECT current_schema()").scalar_one()
     assert isinstance(schema, str)
     return schema
