@@ -183,7 +183,7 @@ async def worker_database(service_database: ServiceDatabase) -> AsyncIterator[Da
 
 @pytest.fixture
 def deliver(worker_database: Database, clock: FixedClock) -> Deliver:
-    """Brings events to a subscription, `await deliver(subscription, [event])`."""
+    """Brings events to a subscription, numbered as their sender would."""
     return Deliver(worker_database, clock)
 
 
@@ -192,7 +192,7 @@ OutboxRows = Callable[..., Awaitable[list[dict[str, Any]]]]
 
 @pytest.fixture
 def outbox_rows(worker_database: Database) -> OutboxRows:
-    """Tells what waits in the outbox, all or of one type: `await outbox_rows(ComplaintReceived)`; bodies under `data`."""
+    """Tells what waits in the outbox, all or of one type; bodies are parsed under `data`."""
 
     async def rows(event_type: type[Contract] | None = None) -> list[dict[str, Any]]:
         return await outbox_events(worker_database, event_type)
@@ -215,7 +215,7 @@ AppClient = Callable[..., Awaitable[httpx.AsyncClient]]
 
 @pytest.fixture
 def app_client(service_app: TestApp) -> AppClient:
-    """Calls the service as someone, `await app_client(Role.COMPLAINT_HANDLER, staff_id=…)`; without roles it has no token."""
+    """Gives clients of the service for roles and a member of staff; without roles they send no token."""
 
     async def client(*roles: Role | str, staff_id: UUID | None = None, **headers: str) -> httpx.AsyncClient:
         return await service_app.client(*roles, staff_id=staff_id, **headers)
@@ -240,7 +240,7 @@ async def worker_runtime(
 def fire_timers(
     definition: ServiceDefinition, worker_runtime: Runtime, clock: FixedClock
 ) -> Callable[[], Awaitable[int]]:
-    """Runs the timers that are due by the test's clock, in their order, and tells how many, `await fire_timers()`."""
+    """Runs the timers that are due by the test's clock, in their order, and tells how many."""
 
     async def fire() -> int:
         timers = Timers(worker_runtime.database, clock, definition.timers(worker_runtime))
