@@ -1,0 +1,88 @@
+"""`kehu dead-letters`: what could not be handled, over the operations API of the services."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from kehu_local.api import Api, token_of_user
+from kehu_local.failures import Failed
+from kehu_local.plan import SERVICES, Plan, find_root
+
+__all__ = ["dead_letters"]
+
+dead_letters = typer.Typer(help="Messages that could not be handled.", no_args_is_help=True)
+out = Console(highlight=False, soft_wrap=True)
+
+Service = Annotated[str, typer.Argument(help=f"One of {', '.join(SERVICES)}.")]
+Letter = Annotated[str, typer.Argument(help="Its id.")]
+User = Annotated[str, typer.Option(help="The demo user that asks; the audit names it.")]
+Data = Annotated[Path | None, typer.Option("--data", envvar="KEHU_DATA", help="The data folder.")]
+
+
+def _api(data: Path | None, service: str, user: str) -> Api:
+    if service not in SERVICES:
+        raise Failed(f"There is no service {service!r}.", f"The services are: {', '.join(SERVICES)}.")
+    root = find_root()
+    plan = Plan.load(root, data.absolute() if data else root / ".local")
+    return Api(plan, token_of_user(plan, user))
+
+
+def _path(service: str, letter: str | None = None, action: str | None = None) -> str:
+    return "/".join(part for part in (f"/api/v1/operations/{service}/dead-letters", letter, action) if part)
+
+
+@dead_letters.command("list")
+def list_letters(service: Service, user: User = "operator", data: Data = None) -> None:
+    """List the dead letters of a service, the newest first."""
+    table = Table("Id", "Subscription", "Topic", "Type", "Reason")
+    cursor: str | None = None
+    with _api(data, service, user) as api:
+        while True:
+            page: dict[str, Any] = api.get(_path(service), cursor=cursor)
+            for item in page["items"]:
+                table.add_row(*(str(item.get(key, "")) for key in ("id", "subscription", "topic", "type", "reason")))
+            cursor = page["next_cursor"]
+            if cursor is None:
+                break
+    out.print(table)
+
+
+@dead_letters.command()
+def show(service: Service, letter: Letter, user: User = "operator", data: Data = None) -> None:
+    """Show one dead letter."""
+    with _api(data, service, user) as api:
+        out.print_json(json.dumps(api.get(_path(service, letter))))
+
+
+@dead_letters.command()
+def redrive(
+    service: Service,
+    letter: Letter,
+    reason: Annotated[str, typer.Option(help="Why; stands in the audit.")],
+    user: User = "operator",
+    data: Data = None,
+) -> None:
+    """Have a dead letter handled again."""
+    with _api(data, service, user) as api:
+        api.post(_path(service, letter, "redrives"), {"reason": reason})
+    out.print("It will be handled again.")
+
+
+@dead_letters.command()
+def skip(
+    service: Service,
+    letter: Letter,
+    reason: Annotated[str, typer.Option(help="Why; stands in the audit.")],
+    user: User = "operator",
+    data: Data = None,
+) -> None:
+    """Leave a dead letter out for good."""
+    with _api(data, service, user) as api:
+        api.post(_path(service, letter, "skips"), {"reason": reason})
+    out.print("It is left out.")

@@ -1,0 +1,69 @@
+"""What each process of the suite finds in its environment."""
+
+from __future__ import annotations
+
+from typing import Final
+from urllib.parse import urlsplit, urlunsplit
+
+from kehu_chassis.provision import role_name
+from kehu_local.plan import HOST, SERVICES, Plan
+from kehu_local.secrets import Secrets, client_secret_file, issuer_key_file
+
+__all__ = ["DATABASE", "admin_dsn", "database_dsn", "process_environment"]
+
+DATABASE: Final = "kehu"
+
+
+def admin_dsn(plan: Plan, secrets: Secrets) -> str:
+    """The server's database `postgres`, as a role that may create roles and databases."""
+    if plan.postgres:
+        return plan.postgres
+    return f"postgresql://postgres:{secrets.superuser}@{HOST}:{plan.ports['postgres']}/postgres"
+
+
+def database_dsn(plan: Plan, secrets: Secrets, schema: str | None = None, role: str = "api") -> str:
+    """Kehu's database, as a role of a schema; as the administrator when no schema is given."""
+    server = urlsplit(admin_dsn(plan, secrets))
+    place = server.netloc
+    if schema is not None:
+        place = f"{role_name(schema, role)}:{secrets.roles[schema][role]}@{server.netloc.rpartition('@')[2]}"
+    return urlunsplit((server.scheme, place, f"/{DATABASE}", server.query, ""))
+
+
+def process_environment(plan: Plan, secrets: Secrets, service: str, command: str) -> dict[str, str]:
+    """The variables of one process: of a service or the gateway, as `api`, `worker` or `migrate`."""
+    role = {"api": "api", "worker": "worker", "migrate": "owner"}[command]
+    prefix = service.upper()
+    variables = {
+        "KEHU_ENVIRONMENT": "demo",
+        "KEHU_KAFKA_BOOTSTRAP": plan.kafka_bootstrap,
+        "KEHU_ISSUER": plan.gateway_url,
+        "KEHU_JWKS_URL": f"{plan.gateway_url}/oauth2/jwks",
+        "KEHU_KEY_FILE": str(plan.key_file),
+        "KEHU_CLOCK_FILE": str(plan.clock_file),
+        f"{prefix}_DATABASE_DSN": database_dsn(plan, secrets, service, role),
+        f"{prefix}_HOST": HOST,
+        f"{prefix}_PORT": str(plan.ports[service]),
+    }
+    if f"{service}-worker" in plan.ports:
+        variables[f"{prefix}_WORKER_PORT"] = str(plan.ports[f"{service}-worker"])
+    return variables | _of_service(plan, secrets, service)
+
+
+def _of_service(plan: Plan, secrets: Secrets, service: str) -> dict[str, str]:
+    urls = {name: f"http://{HOST}:{plan.ports[name]}" for name in SERVICES}
+    if service == "campaigns":
+        return {
+            "CAMPAIGNS_CUSTOMER_URL": urls["customer"],
+            "CAMPAIGNS_TOKEN_URL": f"{plan.gateway_url}/oauth2/token",
+            "CAMPAIGNS_CLIENT_SECRET_FILE": str(client_secret_file(plan, "campaigns-service")),
+        }
+    if service == "gateway":
+        return {
+            "GATEWAY_PUBLIC_URL": plan.gateway_url,
+            "GATEWAY_CONSOLE": str(plan.console),
+            "GATEWAY_ISSUER_KEY_FILE": str(issuer_key_file(plan)),
+            "GATEWAY_CLIENT_SECRETS": str(plan.secrets / "clients"),
+            "GATEWAY_SESSION_KEY": secrets.session_key,
+        } | {f"GATEWAY_{name.upper()}_URL": url for name, url in urls.items()}
+    return {}
