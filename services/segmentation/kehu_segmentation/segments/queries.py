@@ -15,9 +15,8 @@ from kehu_segmentation.segments.tables import segment_versions, segments
 
 __all__ = ["get_publication", "get_segment", "list_publications", "list_segments"]
 
-_publishing = exists().where(
-    segment_versions.c.segment_id == segments.c.segment_id, segment_versions.c.state == "publishing"
-)
+_under_way = segment_versions.alias("under_way")
+_publishing = exists().where(_under_way.c.segment_id == segments.c.segment_id, _under_way.c.state == "publishing")
 _member_count = (
     select(func.count())
     .select_from(memberships)
