@@ -13,18 +13,20 @@ from enum import StrEnum
 from typing import Final
 from uuid import UUID
 
-from kehu_contracts.codes import Channel, ConsentStatus, CustomerStatus
+from kehu_contracts.codes import Channel, ConsentStatus, CustomerStatus, Purpose
 
 __all__ = [
     "CHANNEL_CONTACTS",
     "WHOLE_CHANNEL",
     "Candidate",
+    "LawfulBasis",
     "Party",
     "Standing",
     "Verdict",
     "channel_status",
     "is_minor",
     "most_restrictive",
+    "needs_consent",
     "resolve",
     "target_status",
 ]
@@ -44,6 +46,17 @@ CHANNEL_CONTACTS: Final[Mapping[Channel, str | None]] = {
 
 ADULT_AGE: Final = 18
 """Civil Code of China, Art. 17."""
+
+
+class LawfulBasis(StrEnum):
+    """On what the processing rests (PIPL Art. 13)."""
+
+    CONSENT = "consent"
+    CONTRACT = "contract"
+    LEGAL_DUTY = "legal_duty"
+    EMERGENCY = "emergency"
+    PUBLIC_INTEREST = "public_interest"
+    DISCLOSED = "disclosed"
 
 
 class Verdict(StrEnum):
@@ -88,6 +101,11 @@ class Party:
     birth_date: date | None
     standings: tuple[tuple[Standing, ...], ...]
     candidates: tuple[Candidate, ...]
+
+
+def needs_consent(purpose: Purpose) -> bool:
+    """Whether a purpose rests on consent alone; serving a customer may rest on the contract with him."""
+    return purpose is not Purpose.SERVICE
 
 
 def is_minor(birth_date: date | None, on: date) -> bool:

@@ -4,18 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any, Final
+from uuid import UUID
 
 from sqlalchemy import insert, update
 
 from kehu_chassis.database import Record, Transaction
+from kehu_contracts.codes import PartyKind
 from kehu_customer.deeds import Deed
+from kehu_customer.identity.problems import DocumentKnown
 from kehu_customer.identity.queries import list_documents
+from kehu_customer.identity.rules import DocumentRefused, read_resident_id
 from kehu_customer.identity.tables import documents
+from kehu_customer.parties.changes import touch
 from kehu_customer.parties.drafts import DocumentDraft
-from kehu_customer.parties.sealing import document_row
+from kehu_customer.parties.queries import lock_customer
+from kehu_customer.parties.rules import PERSONS
+from kehu_customer.parties.sealing import BIRTH_DATE, document_row
 from kehu_customer.vault import Vault
 
-__all__ = ["insert_document", "known_document", "restate_documents"]
+__all__ = ["add_document", "insert_document", "known_document", "restate_documents"]
 
 _insert_document = insert(documents).returning(documents)
 _COLUMNS: Final = (
@@ -23,6 +30,40 @@ _COLUMNS: Final = (
     "long_term", "verified_at", "verified_by",
 )  # fmt: skip
 _VALIDITY: Final = ("issuer", "valid_from", "valid_until", "long_term")
+
+
+async def add_document(tx: Transaction, deed: Deed, customer_id: UUID, document: DocumentDraft) -> Record:
+    """Add a checked document.
+
+    Raises:
+        NotFound: there is no such customer in the caller's scope.
+        DocumentKnown: the customer has it already.
+        DocumentRefused: it contradicts what is known of the customer.
+    """
+    row: Any = await lock_customer(tx, customer_id)
+    held = await list_documents(tx, customer_id)
+    if known_document(deed.vault, held, document) is not None:
+        raise DocumentKnown
+    _check_fit(deed, row, held, document)
+    added = await insert_document(tx, deed, row, document)
+    await touch(tx, deed, customer_id, ("documents",), action="customer.document_added")
+    return added
+
+
+def _check_fit(deed: Deed, row: Any, held: Sequence[Any], document: DocumentDraft) -> None:
+    kind = PartyKind(row["kind"])
+    if document.type == "uscc" and kind is PartyKind.INDIVIDUAL:
+        raise DocumentRefused("document.kind", "An individual has no credit code.", "type")
+    if document.type != "resident_id":
+        return
+    if kind not in PERSONS:
+        raise DocumentRefused("document.kind", "Only a person has a resident ID.", "type")
+    if any(paper["type"] == "resident_id" for paper in held):
+        raise DocumentRefused("document.second_resident_id", "A person has one resident ID number.", "type")
+    if row["birth_date_sealed"] is not None:
+        sealed = deed.vault.open(deed.vault.key_of(row), row["birth_date_sealed"], BIRTH_DATE, row["id"])
+        if read_resident_id(document.number, deed.on).birth_date.isoformat() != sealed:
+            raise DocumentRefused("party.birth_date_differs", "The customer's birth date is another.", "number")
 
 
 async def insert_document(tx: Transaction, deed: Deed, row: Record, document: DocumentDraft) -> Record:

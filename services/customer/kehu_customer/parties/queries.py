@@ -24,7 +24,7 @@ __all__ = [
     "list_names",
     "lock_customer",
     "read_customer",
-    "unit_of",
+    "unit_of_staff",
 ]
 
 _one_customer = select(customers).where(
@@ -40,9 +40,6 @@ _contact_points_of = (
     select(contact_points)
     .where(contact_points.c.customer_id == bindparam("customer_id"), contact_points.c.ended_at.is_(None))
     .order_by(contact_points.c.is_primary.desc(), contact_points.c.id)
-)
-_unit_in_reach = select(scope_units.c.unit_id).where(
-    scope_units.c.unit_id == bindparam("unit_id"), scope_units.c.active, within_scope(scope_units.c.unit_id)
 )
 _unit_of_staff = select(scope_staff.c.unit_id).where(
     scope_staff.c.staff_id == bindparam("staff_id"), scope_staff.c.active
@@ -130,8 +127,7 @@ async def list_contact_points(tx: Transaction, customer_id: UUID) -> list[Record
     return await tx.all(_contact_points_of, {"customer_id": customer_id})
 
 
-async def unit_of(tx: Transaction, *, unit_id: UUID | None, staff_id: UUID | None) -> UUID | None:
-    """The unit asked for if it is active and in reach, without one the unit that the member of staff works in."""
-    if unit_id is not None:
-        return await tx.scalar(_unit_in_reach, {"unit_id": unit_id})  # type: ignore[no-any-return]
-    return await tx.scalar(_unit_of_staff, {"staff_id": staff_id})  # type: ignore[no-any-return]
+async def unit_of_staff(tx: Transaction, staff_id: UUID) -> UUID | None:
+    """The unit that an active member of staff works in."""
+    found: UUID | None = await tx.scalar(_unit_of_staff, {"staff_id": staff_id})
+    return found

@@ -21,6 +21,7 @@ __all__ = [
     "PERSONS",
     "FieldError",
     "PartyRefused",
+    "ValueRefused",
     "check_contact",
     "check_document",
     "check_draft",
@@ -62,7 +63,9 @@ class PartyRefused(ValueError):
         super().__init__("; ".join(f"{error.pointer}: {error.code}" for error in self.errors))
 
 
-class _Refusal(ValueError):
+class ValueRefused(ValueError):
+    """A single value cannot be right. `code` is stable."""
+
     def __init__(self, code: str, detail: str) -> None:
         super().__init__(detail)
         self.code = code
@@ -91,11 +94,11 @@ def check_name(name: str) -> str:
     """
     written = " ".join(unicodedata.normalize("NFC", name).split())
     if not written or len(written) > NAME_LIMIT:
-        raise _Refusal("name.length", f"A name has 1 to {NAME_LIMIT} characters.")
+        raise ValueRefused("name.length", f"A name has 1 to {NAME_LIMIT} characters.")
     if any(unicodedata.category(sign) in {"Cc", "Cf", "Cs", "Co", "Cn"} for sign in written):
-        raise _Refusal("name.characters", "The name holds control or unassigned characters.")
+        raise ValueRefused("name.characters", "The name holds control or unassigned characters.")
     if not any(sign.isalnum() for sign in written):
-        raise _Refusal("name.characters", "The name holds no letter.")
+        raise ValueRefused("name.characters", "The name holds no letter.")
     return written
 
 
@@ -107,13 +110,13 @@ def check_contact(draft: ContactDraft) -> ContactDraft:
     """
     value = unicodedata.normalize("NFKC" if draft.type != "address" else "NFC", draft.value).strip()
     if not value or any(unicodedata.category(sign) == "Cc" for sign in value):
-        raise _Refusal("contact.malformed", "The value is empty or holds control characters.")
+        raise ValueRefused("contact.malformed", "The value is empty or holds control characters.")
     if draft.type == "phone":
         value = _write_phone(value)
     elif draft.type == "email":
         value = _write_email(value)
     elif draft.type == "wechat" and not re.fullmatch(r"[A-Za-z0-9_\-]{5,64}", value):
-        raise _Refusal("contact.wechat", "A WeChat id has 5 to 64 letters, digits, dashes and underscores.")
+        raise ValueRefused("contact.wechat", "A WeChat id has 5 to 64 letters, digits, dashes and underscores.")
     return replace(draft, value=value)
 
 
@@ -122,9 +125,9 @@ def _write_phone(value: str) -> str:
         # A number without country code is taken for one of the mainland.
         number = phonenumbers.parse(value, "CN")
     except phonenumbers.NumberParseException:
-        raise _Refusal("contact.phone", "This is no phone number.") from None
+        raise ValueRefused("contact.phone", "This is no phone number.") from None
     if not phonenumbers.is_possible_number(number):
-        raise _Refusal("contact.phone", "This number is too long or too short for its country.")
+        raise ValueRefused("contact.phone", "This number is too long or too short for its country.")
     return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
 
 
@@ -133,7 +136,7 @@ def _write_email(value: str) -> str:
         # Names reserved for tests are let through: whether mail arrives is for the channel to find out.
         return validate_email(value, check_deliverability=False, test_environment=True).normalized.lower()
     except EmailNotValidError:
-        raise _Refusal("contact.email", "This is no e-mail address.") from None
+        raise ValueRefused("contact.email", "This is no e-mail address.") from None
 
 
 def check_document(draft: DocumentDraft, on: date) -> DocumentDraft:
@@ -147,7 +150,7 @@ def check_document(draft: DocumentDraft, on: date) -> DocumentDraft:
     if draft.issuer is not None:
         try:
             draft = replace(draft, issuer=check_name(draft.issuer))
-        except _Refusal as refusal:
+        except ValueRefused as refusal:
             raise DocumentRefused("document.issuer", refusal.detail, "issuer") from None
     return replace(draft, number=number)
 
@@ -164,14 +167,14 @@ def check_draft(draft: PartyDraft, on: date) -> PartyDraft:
         value = getattr(draft, field)
         try:
             names[field] = check_name(value) if value is not None else None
-        except _Refusal as refusal:
+        except ValueRefused as refusal:
             errors.append(FieldError(f"/{field}", refusal.code, refusal.detail))
     contacts: dict[tuple[str, str], ContactDraft] = {}
     for place, contact in enumerate(draft.contacts):
         try:
             written = check_contact(contact)
             contacts.setdefault((written.type, written.value), written)
-        except _Refusal as refusal:
+        except ValueRefused as refusal:
             errors.append(FieldError(f"/contact_points/{place}/value", refusal.code, refusal.detail))
     documents: dict[tuple[str, str], DocumentDraft] = {}
     for place, document in enumerate(draft.documents):

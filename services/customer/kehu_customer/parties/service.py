@@ -7,23 +7,26 @@ audit row, in the caller's transaction.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import bindparam, insert, update
+from sqlalchemy import insert, update
 
-from kehu_chassis import audit, outbox
+from kehu_chassis import audit
+from kehu_chassis.auth import Principal
 from kehu_chassis.database import Record, Transaction
 from kehu_chassis.http import check_version
-from kehu_chassis.problems import NotFound
+from kehu_chassis.problems import FieldProblem, NotFound, ValidationProblem
+from kehu_chassis.scope import Reach
 from kehu_contracts.codes import CustomerStatus, Gender
-from kehu_contracts.customer import CustomerProfileChanged
 from kehu_customer.deeds import Deed
 from kehu_customer.identity.service import restate_documents
+from kehu_customer.ownership.queries import check_owner
 from kehu_customer.parties import queries
-from kehu_customer.parties.drafts import ContactDraft, NameType, PartyDraft
+from kehu_customer.parties.changes import touch
+from kehu_customer.parties.drafts import ContactDraft, NameType, PartyDraft, RegisteredParty
 from kehu_customer.parties.registration import register_parties, register_party
 from kehu_customer.parties.sealing import BIRTH_DATE, CUSTOMER_NAME, EMPLOYER, NAME, contact_row, name_row
 from kehu_customer.parties.state import emit_state
@@ -36,34 +39,24 @@ __all__ = [
     "add_name",
     "change_contact_point",
     "change_customer",
+    "open_customer",
     "register_parties",
     "register_party",
     "restate_party",
-    "touch",
 ]
 
-_touch = (
-    update(customers)
-    .where(customers.c.id == bindparam("customer_id"))
-    .values(version=customers.c.version + 1, updated_at=bindparam("at"))
-    .returning(customers)
-)
 _insert_name = insert(party_names).returning(party_names)
 _insert_contact = insert(contact_points).returning(contact_points)
+_NO_UNIT: Final[FieldProblem] = {
+    "pointer": "/unit_id",
+    "code": "customer.unit_required",
+    "detail": "Name the unit that shall own the customer.",
+    "detail_zh": "请指明客户的归属机构。",
+}
 _NAME_COLUMNS: Final = ("id", "customer_id", "type", "name_sealed", "tokens", "index_version")
 _CONTACT_COLUMNS: Final = (
     "id", "customer_id", "type", "value_sealed", "value_index", "index_version", "division_code", "is_primary", "verified_at",
 )  # fmt: skip
-
-
-async def touch(tx: Transaction, deed: Deed, customer_id: UUID, changed: tuple[str, ...], *, action: str) -> Record:
-    """Count a change of the customer, tell it and leave its audit row; gives the row as it now stands."""
-    row = await tx.one(_touch, {"customer_id": customer_id, "at": deed.at})
-    event = CustomerProfileChanged(customer_id=customer_id, changed=changed, changed_at=deed.at)
-    outbox.add(tx, event, at=deed.at)
-    resource, details = ("customer", customer_id), {"fields": list(changed)}
-    await audit.record(tx, actor=deed.actor, action=action, resource=resource, at=deed.at, details=details)
-    return row
 
 
 def _stored(vault: Vault, row: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
@@ -94,6 +87,24 @@ def _standing(vault: Vault, row: Mapping[str, Any]) -> dict[str, Any]:
         "language": row["language"],
         "employer": vault.open_optional(key, row["employer_sealed"], EMPLOYER, row["id"]),
     }
+
+
+async def open_customer(tx: Transaction, deed: Deed, draft: PartyDraft, principal: Principal) -> RegisteredParty:
+    """Register a checked party on behalf of a person; its owner is the unit stated, else the person's own.
+
+    Raises:
+        ValidationProblem: the unit or the manager cannot own the customer.
+    """
+    if draft.unit_id is None and principal.staff_id is not None:
+        draft = replace(draft, unit_id=await queries.unit_of_staff(tx, principal.staff_id))
+    elif draft.unit_id is not None:
+        await check_owner(tx, draft.unit_id, draft.primary_rm_id)
+    if draft.unit_id is None and principal.scope.kind is not Reach.ALL:
+        raise ValidationProblem(errors=[_NO_UNIT])
+    registered = await register_party(tx, deed.vault, draft, actor=deed.actor_name, at=deed.at)
+    resource = ("customer", registered.customer_id)
+    await audit.record(tx, actor=principal, action="customer.registered", resource=resource, at=deed.at)
+    return registered
 
 
 async def change_customer(
@@ -175,8 +186,10 @@ class ContactPointChange:
 
 async def change_contact_point(
     tx: Transaction, deed: Deed, point: tuple[UUID, UUID], change: ContactPointChange, *, expected_version: int
-) -> Record:
+) -> tuple[Record, Record]:
     """Make a contact point (customer's id, its own id) the primary one of its type, verify it, or end its use.
+
+    Gives the rows of the customer and of the contact point.
 
     Raises:
         NotFound: there is none in use, or the customer is not in the caller's scope.
@@ -201,8 +214,8 @@ async def change_contact_point(
         values["ended_at"] = deed.at
     one = contact_points.c.id == contact_point_id
     changed = await tx.one(update(contact_points).where(one).values(values).returning(contact_points))
-    await touch(tx, deed, customer_id, ("contact_points",), action="customer.contact_point_changed")
-    return changed
+    customer = await touch(tx, deed, customer_id, ("contact_points",), action="customer.contact_point_changed")
+    return customer, changed
 
 
 async def restate_party(  # noqa: PLR0913  what a source states, and as whom and when
