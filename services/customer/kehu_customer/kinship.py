@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 from uuid import UUID
 
-from sqlalchemy import Uuid, bindparam, select
+from sqlalchemy import Uuid, bindparam, select, union_all
 
 from kehu_chassis.database import Transaction
 from kehu_chassis.problems import NotFound
@@ -14,12 +14,18 @@ from kehu_chassis.scope import scope_subjects, within_scope_subject
 __all__ = ["party_ids"]
 
 _asked = scope_subjects.alias("asked")
-_kin = scope_subjects.alias("kin")
-_PARTY: Final = (
-    select(_kin.c.subject_id)
-    .join(_asked, _asked.c.survivor_id == _kin.c.survivor_id)
+_merged = scope_subjects.alias("merged")
+_survivor: Final = (
+    select(_asked.c.survivor_id)
     .where(_asked.c.subject_id == bindparam("customer_id", type_=Uuid), within_scope_subject(_asked.c.subject_id))
-    .order_by(_kin.c.subject_id)
+    .cte("survivor")
+)
+# Two arms, since most customers are merged with nobody: only links are indexed by their survivor.
+_PARTY: Final = union_all(
+    select(_survivor.c.survivor_id.label("subject_id")),
+    select(_merged.c.subject_id).where(
+        _merged.c.survivor_id == _survivor.c.survivor_id, _merged.c.survivor_id != _merged.c.subject_id
+    ),
 )
 
 

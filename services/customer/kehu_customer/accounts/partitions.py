@@ -1,7 +1,7 @@
 """Monthly partitions of `transactions`, made when a month is first written to.
 
-The worker's role may not create tables. It calls a function of the owner's, which attaches a partition without
-blocking readers or writers of the others, and which this process calls once for each month.
+The worker's role may not create tables. It calls a function of the owner's, which makes a partition aside and attaches
+it, without blocking readers or writers of the others; for months that stand already it only looks them up.
 """
 
 from __future__ import annotations
@@ -16,15 +16,10 @@ from kehu_chassis.database import Transaction
 
 __all__ = ["ensure_months"]
 
-_known: set[tuple[int, int]] = set()
 _ENSURE: Final = select(func.ensure_transaction_months(bindparam("months", type_=ARRAY(Date))))
 
 
 async def ensure_months(tx: Transaction, dates: Iterable[date]) -> None:
     """See that a partition stands for the month of each date. Call it before any row is locked."""
-    missing = {(day.year, day.month) for day in dates} - _known
-    if not missing:
-        return
-    await tx.execute(_ENSURE, {"months": [date(year, month, 1) for year, month in sorted(missing)]})
-    # A partition of a transaction that rolls back is gone with it.
-    tx.on_commit(lambda: _known.update(missing))
+    months = sorted({(day.year, day.month) for day in dates})
+    await tx.scalar(_ENSURE, {"months": [date(year, month, 1) for year, month in months]})

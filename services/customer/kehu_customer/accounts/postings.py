@@ -12,7 +12,7 @@ from sqlalchemy.dialects.postgresql import insert
 from kehu_chassis import outbox
 from kehu_chassis.columns import Text, new_id
 from kehu_chassis.database import Transaction
-from kehu_chassis.message import Message
+from kehu_chassis.message import Message, Refused
 from kehu_contracts.bank import BankTransaction
 from kehu_contracts.holding import TransactionPosted
 from kehu_customer.accounts.holdings import Holder, Holding, find_or_await_holdings
@@ -26,6 +26,10 @@ from kehu_customer.sources.statements import Statement, hold, statements_of
 __all__ = ["post_transactions"]
 
 Posting = Statement[BankTransaction]
+
+# Every month that is written to gets a partition: a wrong century must not leave one behind.
+_FIRST_YEAR: Final = 1900
+_LAST_YEAR: Final = 2199
 
 _TRANSACTION_COLUMNS: Final = (
     "id",
@@ -131,6 +135,9 @@ async def post_transactions(tx: Transaction, messages: Sequence[Message]) -> Non
     stated = statements_of(messages, BankTransaction)
     if not stated:
         return
+    for each in stated:
+        if not _FIRST_YEAR <= each.body.business_date.year <= _LAST_YEAR:
+            raise Refused(f"no business date: {each.body.business_date}")
     await ensure_months(tx, (each.body.business_date for each in stated))
     holdings = await find_or_await_holdings(tx, {_account_key(each) for each in stated})
     await hold(

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Final
 from uuid import UUID
 
@@ -17,10 +17,11 @@ from kehu_chassis.columns import Text
 from kehu_chassis.database import Record, Transaction
 from kehu_chassis.message import Message, Refused
 from kehu_contracts.bank import BankParty, PartyIdentity
+from kehu_customer.deeds import bank_date
 from kehu_customer.organization.service import bank_key
 from kehu_customer.ownership.service import OwnerChange, change_owners
 from kehu_customer.parties.drafts import ContactDraft, DocumentDraft, PartyDraft
-from kehu_customer.parties.rules import PartyRefused
+from kehu_customer.parties.rules import PartyRefused, check_draft
 from kehu_customer.parties.service import register_parties, restate_party
 from kehu_customer.rows import arrays, given
 from kehu_customer.sources import keys
@@ -117,9 +118,10 @@ async def state_parties(tx: Transaction, messages: Sequence[Message], intake: In
         standing={key: row["source_sequence"] for key, row in standing.items()},
     )
     latest = last_of_each(news, key=lambda each: each.key)
-    drafts = {key: _draft(each, intake.reader, unit_ids, staff_ids) for key, each in latest.items()}
-
     now = intake.clock.now()
+    on = bank_date(now)
+    drafts = {key: _draft(each, intake.reader, unit_ids, staff_ids, on) for key, each in latest.items()}
+
     new = await _register(tx, {key: each for key, each in latest.items() if key not in standing}, drafts, intake, now)
     restated = [
         _Known(each, drafts[key], customer_ids[key], standing[key]) for key, each in latest.items() if key in standing
@@ -167,14 +169,14 @@ async def _hold_unplaced(
 
 
 def _draft(
-    each: Party, reader: IdentityReader, unit_ids: dict[SourceKey, UUID], staff_ids: dict[SourceKey, UUID]
+    each: Party, reader: IdentityReader, places: Mapping[SourceKey, UUID], managers: Mapping[SourceKey, UUID], on: date
 ) -> PartyDraft:
     body = each.body
     try:
         identity = reader.open(body.identity) if is_compact_jwe(body.identity) else reader.read(body.identity)
     except IdentityRefused as refusal:
         raise Refused(str(refusal), keep_body=is_compact_jwe(body.identity)) from None
-    return PartyDraft(
+    draft = PartyDraft(
         kind=body.kind,
         name=identity.name,
         latin_name=identity.latin_name,
@@ -186,11 +188,16 @@ def _draft(
         industry=body.industry,
         occupation=body.occupation,
         customer_since=body.customer_since,
-        unit_id=unit_ids[bank_key(body.unit_code)],
-        primary_rm_id=staff_ids[bank_key(body.rm_staff_number)] if body.rm_staff_number else None,
+        unit_id=places[bank_key(body.unit_code)],
+        primary_rm_id=managers[bank_key(body.rm_staff_number)] if body.rm_staff_number else None,
         contacts=_contacts(identity),
         documents=_documents(identity),
     )
+    try:
+        return check_draft(draft, on)
+    except PartyRefused as refusal:
+        # Its text names fields and codes, no values.
+        raise Refused(f"the party cannot be right: {refusal}") from None
 
 
 def _contacts(identity: PartyIdentity) -> tuple[ContactDraft, ...]:
@@ -213,22 +220,14 @@ async def _register(
 ) -> dict[SourceKey, UUID]:
     if not parties:
         return {}
-    actor = ",".join(sorted({key.source for key in parties}))
-    try:
-        registered = await register_parties(
-            tx, intake.vault, [drafts[key] for key in parties], actor=f"source:{actor}", at=now
-        )
-    except PartyRefused as refusal:
-        raise Refused(f"the party cannot be right: {refusal}") from None
+    actor = f"source:{','.join(sorted({key.source for key in parties}))}"
+    registered = await register_parties(tx, intake.vault, [drafts[key] for key in parties], actor=actor, at=now)
     return {key: party.customer_id for key, party in zip(parties, registered, strict=True)}
 
 
 async def _restate(tx: Transaction, known: _Known, intake: Intake, now: datetime) -> None:
     actor = f"source:{known.statement.body.source}"
-    try:
-        await restate_party(tx, intake.vault, known.customer_id, known.draft, actor=actor, at=now)
-    except PartyRefused as refusal:
-        raise Refused(f"the party cannot be right: {refusal}") from None
+    await restate_party(tx, intake.vault, known.customer_id, known.draft, actor=actor, at=now)
 
 
 async def _hand_over(tx: Transaction, stated: Sequence[_Known], now: datetime) -> None:

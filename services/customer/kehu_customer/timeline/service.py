@@ -45,7 +45,6 @@ _PUT_ENTRIES: Final = (
     .on_conflict_do_nothing()
 )
 _ENSURE: Final = select(func.ensure_timeline_years(bindparam("years", type_=ARRAY(Date))))
-_known_years: set[int] = set()
 
 _PUT_INTERACTION: Final = (
     insert(interactions)
@@ -71,6 +70,7 @@ async def project_events(tx: Transaction, messages: Sequence[Message]) -> None:
 
 
 async def _put_entries(tx: Transaction, entries: Iterable[Entry | None]) -> None:
+    found = [entry for entry in entries if entry is not None]
     rows = [
         (
             entry.customer_id,
@@ -81,20 +81,12 @@ async def _put_entries(tx: Transaction, entries: Iterable[Entry | None]) -> None
             entry.reference_id,
             dict(entry.attributes),
         )
-        for entry in entries
-        if entry is not None
+        for entry in found
     ]
     if rows:
-        await _ensure_years(tx, (row[1] for row in rows))
+        years = sorted({entry.occurred_at.astimezone(UTC).year for entry in found})
+        await tx.scalar(_ENSURE, {"years": [date(year, 1, 1) for year in years]})
         await tx.execute(_PUT_ENTRIES, arrays(_COLUMNS, rows))
-
-
-async def _ensure_years(tx: Transaction, moments: Iterable[datetime]) -> None:
-    missing = {moment.astimezone(UTC).year for moment in moments} - _known_years
-    if missing:
-        await tx.execute(_ENSURE, {"years": [date(year, 1, 1) for year in sorted(missing)]})
-        # A partition of a transaction that rolls back is gone with it.
-        tx.on_commit(lambda: _known_years.update(missing))
 
 
 async def record_interaction(  # noqa: PLR0913  who did what to whom, when and why

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Column, ForeignKey, Index, LargeBinary, Table, Uuid, desc
+from sqlalchemy import Column, ForeignKey, Index, LargeBinary, Table, Uuid
 from sqlalchemy.dialects.postgresql import JSONB
 
 from kehu_chassis.columns import Text, id_column, instant
@@ -25,13 +25,6 @@ timeline_entries = Table(
     Column("attributes", JSONB, nullable=False),
     postgresql_partition_by="RANGE (occurred_at)",
 )
-Index(
-    "timeline_entries_customer_idx",
-    timeline_entries.c.customer_id,
-    desc(timeline_entries.c.occurred_at),
-    desc(timeline_entries.c.entry_id),
-)
-
 interactions = Table(
     "interactions",
     metadata,
