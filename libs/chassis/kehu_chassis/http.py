@@ -17,8 +17,9 @@ A write with `Idempotency-Key` is done once for each caller, route and key; see 
 
 from __future__ import annotations
 
+import inspect
 import re
-from collections.abc import Callable, Coroutine, Iterator, Sequence
+from collections.abc import Callable, Collection, Coroutine, Iterator, Sequence
 from datetime import datetime
 from enum import Enum
 from typing import Annotated, Any, Final, cast
@@ -204,15 +205,20 @@ class KehuRoute(APIRoute):
             named = sorted({permission.value for found in requirements for permission in found.permissions})
             extra["x-permission"] = " ".join(named) or "authenticated"
             extra["security"] = [{"bearer": []}]
+        if requirements and _takes_key(dependant, options.get("methods")):
+            extra["parameters"] = [*extra.get("parameters", ()), idempotency.HEADER]
         options["openapi_extra"] = extra
         options["responses"] = {**_common_problems(dependant), **(options.get("responses") or {})}
+        self._requirements = tuple(requirements)
+        self._needs_transaction = any(found.call is transaction_of for found in _flat(dependant))
         super().__init__(path, endpoint, **options)
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """Wrap FastAPI's handler (parse, run, serialise) in token check, transaction and idempotency."""
+        _fill_own_parameters(self.dependant)
         answer = super().get_route_handler()
-        requirements = tuple(_requirements(self.dependant))
-        needs_transaction = any(found.call is transaction_of for found in _flat(self.dependant))
+        requirements = self._requirements
+        needs_transaction = self._needs_transaction
         writes = not (self.methods or set()) <= _SAFE
 
         async def handle(request: Request) -> Response:
@@ -245,6 +251,30 @@ class KehuRoute(APIRoute):
             if media_type != "application/json" and not media_type.endswith("+json"):
                 raise UnsupportedMediaType
         return limited
+
+
+def _fill_own_parameters(dependant: Dependant) -> None:
+    # FastAPI resolves each dependency as if it had parameters of its own, which is a tenth of a simple request for each.
+    # Ours need the request alone, so the route's function is given them directly; all others stay as they are.
+    own = {found.name: found.call for found in dependant.dependencies if _is_own(found.call) and found.name}
+    function = dependant.call
+    if not own or function is None or not inspect.iscoroutinefunction(function):
+        return
+    dependant.dependencies = [found for found in dependant.dependencies if found.name not in own]
+    wanted = dependant.request_param_name
+    name = dependant.request_param_name = wanted or "request_of_route"
+
+    async def run(**values: Any) -> Any:
+        request = values[name] if wanted else values.pop(name)
+        for parameter, provide in own.items():
+            values[parameter] = await provide(request)
+        return await function(**values)
+
+    dependant.call = run
+
+
+def _is_own(call: Any) -> bool:
+    return isinstance(call, Requirement) or call in {transaction_of, business_now, resources, current_principal}
 
 
 def _limited(receive: Receive, limit: int) -> Receive:
@@ -280,6 +310,11 @@ def _common_problems(dependant: Dependant) -> dict[int | str, dict[str, Any]]:
     if transaction_of in called:
         statuses += [503]
     return problems(*statuses)
+
+
+def _takes_key(dependant: Dependant, methods: Collection[str] | None) -> bool:
+    writes = not set(methods or {"GET"}) <= _SAFE
+    return writes and any(found.call is transaction_of for found in _flat(dependant))
 
 
 def _flat(dependant: Dependant) -> Iterator[Dependant]:

@@ -41,7 +41,16 @@ from kehu_chassis.clock import technical_now
 from kehu_chassis.database import Transaction
 from kehu_chassis.problems import MalformedRequest, Problem
 
-__all__ = ["KeyReused", "forget_expired", "idempotency_keys", "once", "tables"]
+__all__ = ["HEADER", "KeyReused", "forget_expired", "idempotency_keys", "once", "tables"]
+
+HEADER: Final[dict[str, Any]] = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "required": False,
+    "description": "Makes the write happen once: sent again with the same key and body, it gets the first call's answer",
+    "schema": {"type": "string", "maxLength": 255, "pattern": "^[!-~]+$"},
+}
+"""How the header stands in the API document."""
 
 _KEY: Final = re.compile(r"^[\x21-\x7e]{1,255}$")
 _STORED_HEADERS: Final = frozenset({b"content-type", b"etag", b"location"})

@@ -92,3 +92,15 @@ async def test_a_key_is_forgotten_when_its_time_is_over(probe: TestApp, database
         async with database.begin() as tx:
             assert await forget_expired(tx) == 1
     assert await count(database, "idempotency_keys") == 0
+
+
+async def test_the_api_document_tells_which_writes_take_a_key(probe: TestApp) -> None:
+    document = probe.app.openapi()
+    described = {
+        (path, method)
+        for path, operations in document["paths"].items()
+        for method, operation in operations.items()
+        if any(parameter["name"] == "Idempotency-Key" for parameter in operation.get("parameters", []))
+    }
+    assert ("/api/v1/notes", "post") in described
+    assert all(method != "get" for _, method in described)
