@@ -5,7 +5,7 @@ from __future__ import annotations
 from alembic import op
 
 from kehu_chassis.migrations import run_script
-from kehu_chassis.roles import role
+from kehu_chassis.provision import role_name
 from kehu_chassis.scope import enable_scope
 
 revision = "0002"
@@ -65,7 +65,7 @@ def upgrade() -> None:
         enable_scope(op, table, "customer_id", "subject")
     # The ledger only grows: what was consented to and withdrawn must be provable for ever.
     schema = op.get_bind().exec_driver_sql("SELECT current_schema()").scalar_one()
-    writers = f"{role(schema, 'api')}, {role(schema, 'worker')}"
+    writers = f"{role_name(schema, 'api')}, {role_name(schema, 'worker')}"
     op.execute(f"REVOKE UPDATE, DELETE, TRUNCATE ON consent_entries FROM {writers}")
 
 
