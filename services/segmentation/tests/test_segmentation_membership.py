@@ -20,7 +20,7 @@ from kehu_segmentation.membership import service
 
 
 async def test_an_event_brings_a_customer_in_and_names_itself_as_the_cause(
-    bank: Any, publish: Any, members: Any, rich: Any, today: date, deliver: Deliver, outbox_rows: Any, clock: FixedClock
+    bank: Any, publish: Any, members: Any, rich: Any, today: date, deliver: Deliver, outbox_rows: Any
 ) -> None:
     customer = bank.customer()
     account = bank.account(customer.customer_id)
@@ -174,7 +174,7 @@ async def test_a_publication_in_slices_ends_with_the_same_members(
 
 
 async def test_many_customers_at_once_are_judged_as_a_few_would_be(
-    bank: Any, publish: Any, members: Any, rich: Any, today: date, monkeypatch: pytest.MonkeyPatch
+    bank: Any, publish: Any, members: Any, rich: Any, today: date
 ) -> None:
     segment_id = await publish(rich)
     customers = [bank.customer() for _ in range(service.IN_MEMORY_AT_MOST + 5)]
@@ -282,7 +282,7 @@ async def test_a_card_in_the_hand_of_its_owner_is_enough(bank: Any, publish: Any
 
 
 async def test_a_replay_moves_nobody(
-    bank: Any, publish: Any, members: Any, rich: Any, today: date, worker_database: Database, outbox_rows: Any
+    bank: Any, publish: Any, members: Any, rich: Any, worker_database: Database, outbox_rows: Any
 ) -> None:
     segment_id = await publish(rich)
     before = await outbox_rows()

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from datetime import date, timedelta
 from decimal import Decimal
+from itertools import count
 from typing import Any
 from uuid import UUID
 
@@ -14,7 +16,11 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from kehu_chassis.database import Database, Transaction
 from kehu_contracts.codes import CustomerStatus, Gender, PartyKind, ProductClass, TransactionKind
+from kehu_segmentation.business_days import start_of_day
+from kehu_segmentation.features import tables
+from kehu_segmentation.features.relations import OF_ALL, OF_SOME, load_facts
 from kehu_segmentation.rules.compiler import RELATIONS, compile_rule
 from kehu_segmentation.rules.facts import BalanceFact, CustomerFacts, ProductFact, TransactionFact
 from kehu_segmentation.rules.rules import Boundary, boundaries, evaluate, is_member
@@ -25,10 +31,6 @@ CURRENCIES = ("CNY", "USD")
 CODES = ("gold", "o'hara", 'a"b', "x:y", "back\\slash", "%s $1", "活期")
 UNITS = [UUID(int=number) for number in (1, 2, 3)]
 AMOUNTS = (Decimal(0), Decimal("0.01"), Decimal("99999.9900"), Decimal(100_000), Decimal("100000.0001"), Decimal(-5))
-
-
-def _id(number: int) -> UUID:
-    return UUID(int=number)
 
 
 days_around = st.integers(-400, 5).map(lambda days: TODAY + timedelta(days=days))
@@ -43,18 +45,17 @@ windows = st.one_of(st.none(), st.integers(1, 400))
 
 @st.composite
 def customer_facts(draw: st.DrawFn, number: int) -> CustomerFacts:
-    accounts = st.integers(1, 3).map(lambda account: _id(number * 100 + account))
+    """A customer whose facts stand on an account each, as one account has one product code."""
+    ids = (UUID(int=number * 1000 + index) for index in count(1))
 
     def balance() -> BalanceFact:
         low, mid, high = sorted(draw(st.tuples(amounts, amounts, amounts)))
-        return BalanceFact(
-            draw(accounts), draw(classes), draw(codes), draw(currencies), draw(days_around), mid, high, low
-        )
+        return BalanceFact(next(ids), draw(classes), draw(codes), draw(currencies), draw(days_around), mid, high, low)
 
-    def transaction(index: int) -> TransactionFact:
+    def transaction() -> TransactionFact:
         return TransactionFact(
-            _id(number * 10_000 + index),
-            draw(accounts),
+            next(ids),
+            next(ids),
             draw(classes),
             draw(codes),
             draw(st.sampled_from(TransactionKind)),
@@ -65,11 +66,11 @@ def customer_facts(draw: st.DrawFn, number: int) -> CustomerFacts:
 
     def product() -> ProductFact:
         return ProductFact(
-            draw(accounts), draw(classes), draw(codes), draw(days_around), draw(st.one_of(st.none(), days_around))
+            next(ids), draw(classes), draw(codes), draw(days_around), draw(st.one_of(st.none(), days_around))
         )
 
     return CustomerFacts(
-        _id(number),
+        UUID(int=number),
         draw(st.sampled_from(PartyKind)),
         draw(st.sampled_from(CustomerStatus)),
         draw(st.sampled_from(Gender)),
@@ -77,7 +78,7 @@ def customer_facts(draw: st.DrawFn, number: int) -> CustomerFacts:
         draw(st.one_of(st.none(), st.sampled_from(UNITS))),
         draw(days_around),
         tuple(balance() for _ in range(draw(st.integers(0, 4)))),
-        tuple(transaction(index) for index in range(draw(st.integers(0, 4)))),
+        tuple(transaction() for _ in range(draw(st.integers(0, 4)))),
         tuple(product() for _ in range(draw(st.integers(0, 3)))),
     )
 
@@ -196,14 +197,92 @@ def members_in_duckdb(
     return {row[0] for row in duck.execute(compile_rule(rule, today, "duckdb")).fetchall()}
 
 
+class _Undo(Exception):
+    """Takes an example's rows back."""
+
+
+async def _write(tx: Transaction, population: Sequence[CustomerFacts]) -> None:
+    people = [
+        (
+            one.customer_id,
+            str(one.customer_id)[-12:],
+            one.kind.value,
+            one.status.value,
+            one.gender.value,
+            one.birth_year,
+            one.unit_id,
+            one.customer_id,
+            one.customer_since,
+            1,
+        )
+        for one in population
+    ]
+    holdings, days, movements = [], [], []
+    for one in population:
+        for fact in (*one.balances, *one.transactions, *one.products):
+            opened, closed = (fact.opened_on, fact.closed_on) if isinstance(fact, ProductFact) else (None, None)
+            product = (fact.product_class.value, fact.product_code)
+            holdings.append((one.customer_id, fact.account_id, "owner", True, *product, None, opened, closed, 1))
+        days += [
+            (one.customer_id, it.account_id, it.business_date, it.currency, it.closing, it.highest, it.lowest)
+            for it in one.balances
+        ]
+        movements += [
+            (
+                one.customer_id,
+                it.business_date,
+                it.transaction_id,
+                it.account_id,
+                it.kind.value,
+                it.amount,
+                it.currency,
+                start_of_day(it.business_date),
+            )
+            for it in one.transactions
+        ]
+    await tx.copy(tables.customers, [column.name for column in tables.customers.columns], people)
+    await tx.copy(tables.holdings, [column.name for column in tables.holdings.columns], holdings)
+    measures = ["customer_id", "account_id", "business_date", "currency", "moved", "moved_highest", "moved_lowest"]
+    await tx.copy(tables.account_days, measures, days)
+    await tx.copy(tables.posted, [column.name for column in tables.posted.columns], movements)
+
+
+async def members_in_postgres(
+    database: Database, rule: Rule, population: Sequence[CustomerFacts], today: date
+) -> tuple[set[UUID], set[UUID], dict[UUID, CustomerFacts]]:
+    """Members found over all customers, members found among some, and the facts as they are read back."""
+    asked = [one.customer_id for one in population]
+    ruled = f"SELECT customer_id FROM ({compile_rule(rule, today)}) AS ruled"  # noqa: S608  as the service puts it
+    with contextlib.suppress(_Undo):
+        async with database.begin() as tx:
+            await _write(tx, population)
+            over_all = await tx.connection.fetch(OF_ALL + ruled)
+            over_some = await tx.connection.fetch(OF_SOME + ruled, asked)
+            facts = await load_facts(tx, asked, balances_since=None, transactions_since=None)
+            raise _Undo
+    return {row["customer_id"] for row in over_all}, {row["customer_id"] for row in over_some}, facts
+
+
 @given(rule=rules, population=populations)
 @example(rule=GOLD_OR_RICH, population=())
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
-def test_duckdb_finds_the_members_that_the_evaluator_finds(
-    duck: duckdb.DuckDBPyConnection, rule: Rule, population: tuple[CustomerFacts, ...]
+@settings(
+    max_examples=150,
+    deadline=None,
+    suppress_health_check=[
+        HealthCheck.too_slow,
+        HealthCheck.data_too_large,
+        HealthCheck.function_scoped_fixture,
+    ],
+)
+async def test_every_engine_finds_the_members_that_the_evaluator_finds(
+    duck: duckdb.DuckDBPyConnection, worker_database: Database, rule: Rule, population: tuple[CustomerFacts, ...]
 ) -> None:
     expected = {facts.customer_id for facts in population if is_member(rule, facts, TODAY)}
     assert members_in_duckdb(duck, rule, population, TODAY) == expected
+    over_all, over_some, facts = await members_in_postgres(worker_database, rule, population, TODAY)
+    assert over_all == expected
+    assert over_some == expected
+    assert {found.customer_id for found in facts.values() if is_member(rule, found, TODAY)} == expected
 
 
 def _crosses(boundary: Boundary, facts: CustomerFacts, before: date, after: date) -> bool:

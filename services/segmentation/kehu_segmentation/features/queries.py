@@ -47,8 +47,8 @@ GROUP BY h.product_class, d.currency ORDER BY h.product_class, d.currency
 """  # noqa: S608 - our own text.
 _MOVEMENTS: Final = f"""{OF_SOME}
 SELECT w.days, t.currency, t.kind, count(*) AS number, sum(t.amount) AS amount
-FROM transactions AS t JOIN unnest($3::int[]) AS w (days) ON t.business_date > $2 - w.days
-WHERE t.business_date <= $2
+FROM transactions AS t JOIN unnest($3::int[]) AS w (days) ON t.business_date > $2::date - w.days
+WHERE t.business_date <= $2::date
 GROUP BY w.days, t.currency, t.kind ORDER BY w.days, t.currency, t.kind
 """  # noqa: S608 - our own text.
 _LAST: Final = f"""{OF_SOME}
