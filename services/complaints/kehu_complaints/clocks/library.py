@@ -6,17 +6,19 @@ A new regulator, a new version of a rule or a new year of holidays is a new file
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import date
+from dataclasses import dataclass
+from datetime import date, datetime
 from functools import cache
 from importlib.resources import files
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from pydantic import ConfigDict, TypeAdapter, with_config
 
-from kehu_complaints.clocks.calendars import Calendar
+from kehu_complaints.clocks.calendars import Calendar, local_date
 from kehu_complaints.clocks.model import Pack
 
-__all__ = ["Library", "UnknownRules", "parse_calendar", "parse_pack", "shipped"]
+__all__ = ["Library", "Rulebook", "UnknownRules", "load", "parse_calendar", "parse_pack", "shipped"]
 
 _PACK = TypeAdapter(Pack)
 _CALENDAR = TypeAdapter(with_config(ConfigDict(extra="forbid"))(Calendar))
@@ -101,6 +103,10 @@ class Library:
             raise UnknownRules(f"no clock pack {pack_id}")
         return next((pack for pack in reversed(versions) if pack.applies_from <= received_on), versions[0])
 
+    def newest_calendars(self) -> dict[str, int]:
+        """The newest version of each calendar that a pack uses."""
+        return {pack.calendar: self.latest_calendar(pack.calendar).version for pack in self._packs.values()}
+
     def latest_calendar(self, calendar_id: str) -> Calendar:
         """The newest version of a calendar: it knows the most years."""
         versions = [calendar for (name, _), calendar in self._calendars.items() if name == calendar_id]
@@ -112,8 +118,45 @@ class Library:
 @cache
 def shipped() -> Library:
     """What the package's data files hold."""
+    return load(None)
+
+
+def load(folder: Path | None) -> Library:
+    """What the package's data files hold, and the packs (`pack-*.json`) and calendars (`calendar-*.json`) of a folder.
+
+    Raises:
+        ValueError: a file is not what its name says.
+        UnknownRules: a pack names a calendar that is not there.
+    """
     data = files(__package__) / "data"
-    return Library(
-        [parse_pack(file.read_bytes()) for file in (data / "packs").iterdir() if file.name.endswith(".json")],
-        [parse_calendar(file.read_bytes()) for file in (data / "calendars").iterdir() if file.name.endswith(".json")],
-    )
+    packs = [file.read_bytes() for file in (data / "packs").iterdir() if file.name.endswith(".json")]
+    calendars = [file.read_bytes() for file in (data / "calendars").iterdir() if file.name.endswith(".json")]
+    if folder is not None:
+        packs += [file.read_bytes() for file in sorted(folder.glob("pack-*.json"))]
+        calendars += [file.read_bytes() for file in sorted(folder.glob("calendar-*.json"))]
+    return Library(map(parse_pack, packs), map(parse_calendar, calendars))
+
+
+@dataclass(frozen=True, slots=True)
+class Rulebook:
+    """The rules that this bank goes by: a statutory pack and an internal one.
+
+    Raises:
+        UnknownRules: one of them is not in the library.
+    """
+
+    library: Library
+    statutory_pack: str
+    internal_pack: str
+
+    def __post_init__(self) -> None:
+        for pack_id in (self.statutory_pack, self.internal_pack):
+            self.library.pack_for(pack_id, date.max)
+
+    def packs_at(self, received_at: datetime) -> tuple[Pack, Pack]:
+        """The versions that a receipt at this moment falls under: statutory, internal."""
+        statutory, internal = (
+            self.library.pack_for(pack_id, local_date(received_at, self.library.pack_for(pack_id, date.max).zone))
+            for pack_id in (self.statutory_pack, self.internal_pack)
+        )
+        return statutory, internal
