@@ -1,8 +1,15 @@
 import { createRootRoute, createRoute, createRouter, Navigate, Outlet } from "@tanstack/react-router";
 import { Flex, Result, Spin } from "antd";
 import { useTranslation } from "react-i18next";
+import { CampaignPage } from "../features/campaigns/campaign-page";
+import { CampaignsPage } from "../features/campaigns/campaigns-page";
+import { ComplaintPage } from "../features/complaints/complaint-page";
+import { ComplaintsPage } from "../features/complaints/complaints-page";
+import { CustomerPage } from "../features/customers/customer-page";
 import { CustomersPage } from "../features/customers/customers-page";
 import { LoginPage } from "../features/login/login-page";
+import { SegmentPage } from "../features/segments/segment-page";
+import { SegmentsPage } from "../features/segments/segments-page";
 import { ProblemAlert } from "../shared/problem-alert";
 import { SessionProvider, useSession, useSessionQuery } from "./session";
 import { roomsFor, Shell } from "./shell";
@@ -47,6 +54,13 @@ const inside = createRoute({ getParentRoute: () => root, id: "inside", component
 const routes = [
   createRoute({ getParentRoute: () => inside, path: "/", component: FirstRoom }),
   createRoute({ getParentRoute: () => inside, path: "/customers", component: CustomersPage }),
+  createRoute({ getParentRoute: () => inside, path: "/customers/$customerId", component: CustomerPage }),
+  createRoute({ getParentRoute: () => inside, path: "/complaints", component: ComplaintsPage }),
+  createRoute({ getParentRoute: () => inside, path: "/complaints/$complaintId", component: ComplaintPage }),
+  createRoute({ getParentRoute: () => inside, path: "/segments", component: SegmentsPage }),
+  createRoute({ getParentRoute: () => inside, path: "/segments/$segmentId", component: SegmentPage }),
+  createRoute({ getParentRoute: () => inside, path: "/campaigns", component: CampaignsPage }),
+  createRoute({ getParentRoute: () => inside, path: "/campaigns/$campaignId", component: CampaignPage }),
 ];
 
 export const router = createRouter({ routeTree: root.addChildren([inside.addChildren(routes)]) });

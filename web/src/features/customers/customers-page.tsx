@@ -4,13 +4,13 @@ import { Flex, Input, Segmented, Select, type TableColumnsType, Tag } from "antd
 import { useState } from "react";
 import { useTranslation } from "react-i18next";
 import { api, bodyOf } from "../../api/client";
-import type { components } from "../../api/schema";
+import type { Item } from "../../api/types";
 import { useSession } from "../../app/session";
 import { useStoredState } from "../../shared/stored-state";
 import { Listing, nextCursor } from "../../shared/listing";
 import { Page } from "../../shared/page";
 
-type Customer = components["schemas"]["CustomerRowOut"];
+type Customer = Item<"/api/v1/customers">;
 type Kind = Customer["kind"];
 
 const KINDS: readonly Kind[] = ["individual", "sole_proprietor", "company", "institution"];
@@ -50,7 +50,7 @@ function useColumns(): TableColumnsType<Customer> {
       title: t("customer.number"),
       dataIndex: "customer_number",
       render: (number: string, row) => (
-        <Link to="/customers/$customerId" params={{ customerId: row.customer_id }}>
+        <Link to="/customers/$customerId" params={{ customerId: row.id }}>
           {number}
         </Link>
       ),
@@ -116,7 +116,7 @@ export function CustomersPage() {
       <Listing
         pages={pages}
         columns={useColumns()}
-        rowKey="customer_id"
+        rowKey="id"
         label={t("rooms.customers")}
         empty={t("customer.none")}
       />

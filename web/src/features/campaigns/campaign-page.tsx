@@ -1,0 +1,197 @@
+import { useQuery } from "@tanstack/react-query";
+import { useParams } from "@tanstack/react-router";
+import { Button, Card, Col, Flex, Input, Modal, Popconfirm, Row, Spin, Tag, Typography } from "antd";
+import { useState } from "react";
+import { useTranslation } from "react-i18next";
+import { api, bodyOf, idempotencyKey } from "../../api/client";
+import type { Answer } from "../../api/types";
+import { usePermission } from "../../app/session";
+import { useAct } from "../../shared/act";
+import { Facts } from "../../shared/facts";
+import { formatCount, formatInstant, formatShare } from "../../shared/format";
+import { Page } from "../../shared/page";
+import { ProblemAlert } from "../../shared/problem-alert";
+import { CAMPAIGN_COLORS } from "./colors";
+import { EffectCard, FunnelCard, ReasonsCard } from "./funnel";
+
+type Campaign = Answer<"/api/v1/campaigns/{campaign_id}">;
+
+const CHANGES = ["campaign", "campaigns", "funnel"] as const;
+
+function useCampaign(campaignId: string) {
+  return useQuery({
+    queryKey: ["campaign", campaignId],
+    queryFn: async ({ signal }) =>
+      bodyOf(
+        await api.GET("/api/v1/campaigns/{campaign_id}", { params: { path: { campaign_id: campaignId } }, signal }),
+      ),
+  });
+}
+
+function useFunnel(campaign: Campaign | undefined) {
+  const started = campaign?.state === "running" || campaign?.state === "finished";
+  return useQuery({
+    queryKey: ["funnel", campaign?.id],
+    enabled: started,
+    refetchInterval: campaign?.state === "running" ? 3_000 : false,
+    queryFn: async ({ signal }) =>
+      bodyOf(
+        await api.GET("/api/v1/campaigns/{campaign_id}/funnel", {
+          params: { path: { campaign_id: campaign?.id ?? "" } },
+          signal,
+        }),
+      ),
+  });
+}
+
+type Step = "submissions" | "approvals" | "completions";
+
+function useStep(campaignId: string) {
+  const params = () => ({
+    path: { campaign_id: campaignId },
+    header: { "Idempotency-Key": idempotencyKey() },
+  });
+  return useAct<Step>(async (step) => {
+    if (step === "approvals") {
+      return api.POST("/api/v1/campaigns/{campaign_id}/approvals", { params: params(), body: { note: null } });
+    }
+    return step === "submissions"
+      ? api.POST("/api/v1/campaigns/{campaign_id}/submissions", { params: params() })
+      : api.POST("/api/v1/campaigns/{campaign_id}/completions", { params: params() });
+  }, CHANGES);
+}
+
+function Rejection({ campaignId }: { campaignId: string }) {
+  const { t } = useTranslation();
+  const [open, setOpen] = useState(false);
+  const [note, setNote] = useState("");
+  const reject = useAct<string>(
+    (text) =>
+      api.POST("/api/v1/campaigns/{campaign_id}/rejections", {
+        params: { path: { campaign_id: campaignId } },
+        body: { note: text },
+      }),
+    CHANGES,
+  );
+  return (
+    <>
+      <Button onClick={() => setOpen(true)}>{t("campaign.reject")}</Button>
+      <Modal
+        title={t("campaign.reject")}
+        open={open}
+        okButtonProps={{ disabled: note.trim() === "" }}
+        confirmLoading={reject.isPending}
+        onCancel={() => setOpen(false)}
+        onOk={() => reject.mutate(note, { onSuccess: () => setOpen(false) })}
+      >
+        <Input.TextArea
+          rows={4}
+          aria-label={t("campaign.rejectionNote")}
+          placeholder={t("campaign.rejectionNote")}
+          value={note}
+          onChange={(event) => setNote(event.target.value)}
+        />
+      </Modal>
+    </>
+  );
+}
+
+function Actions({ campaign }: { campaign: Campaign }) {
+  const { t } = useTranslation();
+  const mayWrite = usePermission("campaign:write");
+  const mayReview = usePermission("campaign:review");
+  const step = useStep(campaign.id);
+  return (
+    <>
+      {campaign.state === "draft" && mayWrite && (
+        <Button type="primary" loading={step.isPending} onClick={() => step.mutate("submissions")}>
+          {t("campaign.submit")}
+        </Button>
+      )}
+      {campaign.state === "in_review" && mayReview && (
+        <>
+          <Popconfirm title={t("campaign.approveQuestion")} onConfirm={() => step.mutate("approvals")}>
+            <Button type="primary" loading={step.isPending}>
+              {t("campaign.approve")}
+            </Button>
+          </Popconfirm>
+          <Rejection campaignId={campaign.id} />
+        </>
+      )}
+      {campaign.state === "running" && mayWrite && (
+        <Popconfirm title={t("campaign.finishQuestion")} onConfirm={() => step.mutate("completions")}>
+          <Button loading={step.isPending}>{t("campaign.finish")}</Button>
+        </Popconfirm>
+      )}
+    </>
+  );
+}
+
+function Plan({ campaign }: { campaign: Campaign }) {
+  const { t } = useTranslation();
+  return (
+    <Card title={t("campaign.plan")}>
+      <Flex vertical gap={12}>
+        <Typography.Paragraph style={{ margin: 0 }}>{campaign.objective}</Typography.Paragraph>
+        <Facts
+          items={[
+            [t("campaign.code"), campaign.code],
+            [t("campaign.channel"), t(`channel.${campaign.channel}`)],
+            [t("campaign.purpose"), t(`purpose.${campaign.purpose}`)],
+            [t("campaign.product"), campaign.product_code],
+            [t("campaign.startsAt"), formatInstant(campaign.starts_at)],
+            [t("campaign.endsAt"), formatInstant(campaign.ends_at)],
+            [t("campaign.holdout"), formatShare(campaign.holdout_basis_points, 10_000)],
+            [t("campaign.audience"), formatCount(campaign.audience_size)],
+            [t("campaign.target"), formatCount(campaign.target_conversions)],
+            [t("campaign.maker"), campaign.makers.join(", ")],
+            [t("campaign.reviewer"), campaign.reviewer],
+            [t("campaign.reviewNote"), campaign.review_note],
+          ]}
+        />
+        <Card size="small" title={t("campaign.message")}>
+          {campaign.message}
+        </Card>
+      </Flex>
+    </Card>
+  );
+}
+
+/** One campaign: its plan, its review by a second person, and its live funnel. */
+export function CampaignPage() {
+  const { campaignId } = useParams({ from: "/inside/campaigns/$campaignId" });
+  const { t } = useTranslation();
+  const campaign = useCampaign(campaignId);
+  const funnel = useFunnel(campaign.data);
+  if (campaign.error) {
+    return <ProblemAlert error={campaign.error} onRetry={() => void campaign.refetch()} />;
+  }
+  if (!campaign.data) {
+    return <Spin />;
+  }
+  return (
+    <Page
+      title={campaign.data.name}
+      subtitle={
+        <Tag color={CAMPAIGN_COLORS[campaign.data.state]}>{t(`campaignState.${campaign.data.state}`)}</Tag>
+      }
+      actions={<Actions campaign={campaign.data} />}
+    >
+      {funnel.error && <ProblemAlert error={funnel.error} onRetry={() => void funnel.refetch()} />}
+      {funnel.data && (
+        <Row gutter={[16, 16]}>
+          <Col xs={24} xl={15}>
+            <FunnelCard funnel={funnel.data} />
+          </Col>
+          <Col xs={24} xl={9}>
+            <Flex vertical gap={16}>
+              <EffectCard funnel={funnel.data} />
+              <ReasonsCard funnel={funnel.data} />
+            </Flex>
+          </Col>
+        </Row>
+      )}
+      <Plan campaign={campaign.data} />
+    </Page>
+  );
+}

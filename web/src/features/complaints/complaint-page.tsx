@@ -1,0 +1,134 @@
+import { useQuery } from "@tanstack/react-query";
+import { Link, useParams } from "@tanstack/react-router";
+import { Card, Col, Flex, Row, Spin, Tag, Timeline, Typography } from "antd";
+import { useTranslation } from "react-i18next";
+import { api, bodyOf } from "../../api/client";
+import type { Answer } from "../../api/types";
+import { Facts } from "../../shared/facts";
+import { formatInstant } from "../../shared/format";
+import { Page } from "../../shared/page";
+import { ProblemAlert } from "../../shared/problem-alert";
+import { ComplaintActions } from "./actions";
+import { ClockCard } from "./clock-card";
+import { COMPLAINT_COLORS } from "./colors";
+import { ExtensionsCard } from "./extensions-card";
+
+type Complaint = Answer<"/api/v1/complaints/{complaint_id}">;
+
+function useCase(complaintId: string) {
+  const params = { path: { complaint_id: complaintId } };
+  const complaint = useQuery({
+    queryKey: ["complaint", complaintId],
+    queryFn: async ({ signal }) =>
+      bodyOf(await api.GET("/api/v1/complaints/{complaint_id}", { params, signal })),
+  });
+  const clock = useQuery({
+    queryKey: ["complaint-clock", complaintId],
+    refetchInterval: 60_000,
+    queryFn: async ({ signal }) =>
+      bodyOf(await api.GET("/api/v1/complaints/{complaint_id}/clock", { params, signal })),
+  });
+  const history = useQuery({
+    queryKey: ["complaint-history", complaintId],
+    queryFn: async ({ signal }) =>
+      bodyOf(await api.GET("/api/v1/complaints/{complaint_id}/history", { params, signal })),
+  });
+  return { complaint, clock, history };
+}
+
+function CaseFacts({ complaint }: { complaint: Complaint }) {
+  const { t } = useTranslation();
+  return (
+    <Card>
+      <Flex vertical gap={12}>
+        <Facts
+          items={[
+            [t("complaint.kind"), t(`complaintKind.${complaint.kind}`)],
+            [t("complaint.category"), complaint.category],
+            [t("complaint.channel"), t(`channel.${complaint.channel}`)],
+            [t("complaint.receivedAt"), formatInstant(complaint.received_at)],
+            [t("complaint.outcome"), complaint.outcome === null ? null : t(`outcomeOf.${complaint.outcome}`)],
+            [
+              t("complaint.customer"),
+              complaint.customer_id === null ? null : (
+                <Link to="/customers/$customerId" params={{ customerId: complaint.customer_id }}>
+                  {t("complaint.openCustomer")}
+                </Link>
+              ),
+            ],
+          ]}
+        />
+        <Typography.Paragraph style={{ whiteSpace: "pre-wrap", margin: 0 }}>
+          {complaint.narrative ?? t("complaint.narrativeWithheld")}
+        </Typography.Paragraph>
+      </Flex>
+    </Card>
+  );
+}
+
+/** One case: what was said, both clocks, the steps that may be taken, and what has happened. */
+export function ComplaintPage() {
+  const { complaintId } = useParams({ from: "/inside/complaints/$complaintId" });
+  const { t } = useTranslation();
+  const { complaint, clock, history } = useCase(complaintId);
+  if (complaint.error) {
+    return <ProblemAlert error={complaint.error} onRetry={() => void complaint.refetch()} />;
+  }
+  if (!complaint.data) {
+    return <Spin />;
+  }
+  const readings = clock.data?.clocks ?? [];
+  return (
+    <Page
+      title={complaint.data.complaint_number}
+      subtitle={
+        <Tag color={COMPLAINT_COLORS[complaint.data.state]}>
+          {t(`complaintState.${complaint.data.state}`)}
+        </Tag>
+      }
+      actions={<ComplaintActions complaint={complaint.data} />}
+    >
+      <Row gutter={[16, 16]}>
+        <Col xs={24} xl={14}>
+          <Flex vertical gap={16}>
+            <CaseFacts complaint={complaint.data} />
+            <Card title={t("complaint.history")} size="small">
+              {history.error && <ProblemAlert error={history.error} />}
+              <Timeline
+                items={(history.data?.items ?? []).map((entry) => ({
+                  key: entry.position,
+                  content: (
+                    <Flex vertical>
+                      <Typography.Text>
+                        {t(`history.${entry.event}`, { defaultValue: entry.event })}
+                        {entry.to_state && ` → ${t(`complaintState.${entry.to_state}`)}`}
+                      </Typography.Text>
+                      <Typography.Text type="secondary">
+                        {formatInstant(entry.at)} · {entry.actor}
+                      </Typography.Text>
+                      {entry.note && <Typography.Text>{entry.note}</Typography.Text>}
+                    </Flex>
+                  ),
+                }))}
+              />
+            </Card>
+          </Flex>
+        </Col>
+        <Col xs={24} xl={10}>
+          <Flex vertical gap={16}>
+            {clock.error && <ProblemAlert error={clock.error} onRetry={() => void clock.refetch()} />}
+            {readings.map((reading) => (
+              <ClockCard key={reading.clock} reading={reading} />
+            ))}
+            {readings.length > 0 && (
+              <ExtensionsCard
+                complaintId={complaintId}
+                offers={readings.flatMap((reading) => reading.can_extend)}
+              />
+            )}
+          </Flex>
+        </Col>
+      </Row>
+    </Page>
+  );
+}

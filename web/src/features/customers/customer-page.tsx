@@ -1,0 +1,254 @@
+import { useQuery } from "@tanstack/react-query";
+import { Link, useParams } from "@tanstack/react-router";
+import { Alert, Col, Empty, Flex, List, Row, Spin, Tabs, Tag, Typography } from "antd";
+import { useTranslation } from "react-i18next";
+import { api, bodyOf } from "../../api/client";
+import type { Answer } from "../../api/types";
+import { Facts } from "../../shared/facts";
+import { formatDate, formatInstant, formatMoney } from "../../shared/format";
+import { Page } from "../../shared/page";
+import { ProblemAlert } from "../../shared/problem-alert";
+import { COMPLAINT_COLORS } from "../complaints/colors";
+import { DeadlineTag } from "../complaints/deadline";
+import { type Account, AccountsTable, TransactionsTable } from "./holdings";
+import { Reveal } from "./reveal";
+import { type Section, SectionCard } from "./section-card";
+import { CustomerTimeline } from "./timeline";
+
+type Profile = Answer<"/api/v1/customers/{customer_id}/profile">;
+type Belonging = Answer<"/api/v1/customers/{customer_id}/segments">;
+type Complaints = Answer<"/api/v1/customers/{customer_id}/complaints">;
+type Campaigns = Answer<"/api/v1/customers/{customer_id}/campaigns">;
+
+interface Overview {
+  profile: Section<Profile>;
+  holdings: Section<{ items: Account[] }>;
+  segments: Section<Belonging>;
+  complaints: Section<Complaints>;
+  campaigns: Section<Campaigns>;
+}
+
+function useOverview(customerId: string) {
+  return useQuery({
+    queryKey: ["overview", customerId],
+    queryFn: async ({ signal }) => {
+      const answer = bodyOf(
+        await api.GET("/api/v1/customers/{customer_id}/overview", {
+          params: { path: { customer_id: customerId } },
+          signal,
+        }),
+      );
+      // The gateway hands each service's section on as it came; its shape is that service's.
+      return answer.sections as unknown as Overview;
+    },
+  });
+}
+
+function ProfileFacts({ profile }: { profile: Profile }) {
+  const { t } = useTranslation();
+  const { customer } = profile;
+  return (
+    <Flex vertical gap={12}>
+      <Facts
+        items={[
+          [t("customer.number"), customer.customer_number],
+          [t("customer.kind"), t(`kind.${customer.kind}`)],
+          [t("customer.gender"), t(`gender.${customer.gender}`)],
+          [t("customer.birthDate"), profile.birth_date],
+          [t("customer.nationality"), customer.nationality],
+          [t("customer.industry"), customer.industry],
+          [t("customer.occupation"), customer.occupation],
+          [t("customer.employer"), profile.employer],
+          [t("customer.since"), formatDate(customer.customer_since)],
+        ]}
+      />
+      <Flex vertical gap={4}>
+        {profile.documents.map((document) => (
+          <Typography.Text key={document.id}>
+            {t(`documentType.${document.type}`)} {document.number} · {t("customer.validUntil")}{" "}
+            {document.long_term ? t("customer.longTerm") : formatDate(document.valid_until)}{" "}
+            <Tag color={document.standing === "valid" ? "green" : "red"}>{t(`standing.${document.standing}`)}</Tag>
+          </Typography.Text>
+        ))}
+        {profile.contact_points.map((point) => (
+          <Typography.Text key={point.id}>
+            {t(`contactType.${point.type}`)} {point.value} {point.is_primary && <Tag>{t("customer.primary")}</Tag>}
+          </Typography.Text>
+        ))}
+      </Flex>
+      <Flex gap={4} wrap>
+        {profile.consents.map((consent) => (
+          <Tag
+            key={`${consent.purpose}:${consent.channel}`}
+            color={consent.status === "granted" ? "green" : "red"}
+          >
+            {t(`purpose.${consent.purpose}`)} · {t(`channel.${consent.channel}`)} ·{" "}
+            {t(`consentStatus.${consent.status}`)}
+          </Tag>
+        ))}
+        {profile.consents.length === 0 && (
+          <Typography.Text type="secondary">{t("customer.noConsents")}</Typography.Text>
+        )}
+      </Flex>
+    </Flex>
+  );
+}
+
+function BelongingFacts({ belonging }: { belonging: Belonging }) {
+  const { t } = useTranslation();
+  return (
+    <Flex vertical gap={8}>
+      {belonging.tier && (
+        <Typography.Text>
+          <Tag color="gold">{t(`tier.${belonging.tier.tier}`)}</Tag>
+          {t("customer.monthlyAverage")} {formatMoney(belonging.tier.average, "CNY")}
+          {belonging.tier.watch && <Tag color="orange">{t("customer.watch")}</Tag>}
+        </Typography.Text>
+      )}
+      <Flex gap={4} wrap>
+        {belonging.memberships.map((membership) => (
+          <Link
+            key={membership.segment_id}
+            to="/segments/$segmentId"
+            params={{ segmentId: membership.segment_id }}
+          >
+            <Tag color="blue">{membership.name}</Tag>
+          </Link>
+        ))}
+      </Flex>
+      {belonging.memberships.length === 0 && (
+        <Typography.Text type="secondary">{t("customer.noSegments")}</Typography.Text>
+      )}
+    </Flex>
+  );
+}
+
+function ComplaintList({ complaints }: { complaints: Complaints }) {
+  const { t } = useTranslation();
+  return (
+    <List
+      size="small"
+      dataSource={complaints.items}
+      locale={{ emptyText: <Empty image={Empty.PRESENTED_IMAGE_SIMPLE} description={t("complaint.none")} /> }}
+      renderItem={(complaint) => (
+        <List.Item>
+          <Flex gap={8} wrap align="center">
+            <Link to="/complaints/$complaintId" params={{ complaintId: complaint.complaint_id }}>
+              {complaint.complaint_number}
+            </Link>
+            <Tag color={COMPLAINT_COLORS[complaint.state]}>{t(`complaintState.${complaint.state}`)}</Tag>
+            <DeadlineTag deadline={complaint.statutory} />
+          </Flex>
+        </List.Item>
+      )}
+    />
+  );
+}
+
+function CampaignList({ campaigns }: { campaigns: Campaigns }) {
+  const { t } = useTranslation();
+  return (
+    <List
+      size="small"
+      dataSource={campaigns.items}
+      locale={{ emptyText: <Empty image={Empty.PRESENTED_IMAGE_SIMPLE} description={t("campaign.none")} /> }}
+      renderItem={(campaign) => (
+        <List.Item>
+          <Flex gap={8} wrap align="center">
+            <Link to="/campaigns/$campaignId" params={{ campaignId: campaign.campaign_id }}>
+              {campaign.name}
+            </Link>
+            {campaign.reason && <Tag>{t(`reason.${campaign.reason}`)}</Tag>}
+            {campaign.delivery_state && <Tag color="blue">{t(`deliveryState.${campaign.delivery_state}`)}</Tag>}
+            {campaign.conversions > 0 && <Tag color="green">{t("funnel.converted")}</Tag>}
+            <Typography.Text type="secondary">{formatInstant(campaign.decided_at)}</Typography.Text>
+          </Flex>
+        </List.Item>
+      )}
+    />
+  );
+}
+
+function Sections({ overview }: { overview: Overview }) {
+  const { t } = useTranslation();
+  return (
+    <Row gutter={[16, 16]}>
+      <Col xs={24} xl={14}>
+        <Flex vertical gap={16}>
+          <SectionCard title={t("customer.profile")} section={overview.profile}>
+            {(profile) => <ProfileFacts profile={profile} />}
+          </SectionCard>
+          <SectionCard title={t("holding.title")} section={overview.holdings}>
+            {(holdings) => <AccountsTable accounts={holdings.items} />}
+          </SectionCard>
+        </Flex>
+      </Col>
+      <Col xs={24} xl={10}>
+        <Flex vertical gap={16}>
+          <SectionCard title={t("customer.belonging")} section={overview.segments}>
+            {(belonging) => <BelongingFacts belonging={belonging} />}
+          </SectionCard>
+          <SectionCard title={t("rooms.complaints")} section={overview.complaints}>
+            {(complaints) => <ComplaintList complaints={complaints} />}
+          </SectionCard>
+          <SectionCard title={t("rooms.campaigns")} section={overview.campaigns}>
+            {(campaigns) => <CampaignList campaigns={campaigns} />}
+          </SectionCard>
+        </Flex>
+      </Col>
+    </Row>
+  );
+}
+
+/** The customer 360: one call, a state per section, movements and the timeline beside it. */
+export function CustomerPage() {
+  const { customerId } = useParams({ from: "/inside/customers/$customerId" });
+  const { t } = useTranslation();
+  const overview = useOverview(customerId);
+  if (overview.error) {
+    return <ProblemAlert error={overview.error} onRetry={() => void overview.refetch()} />;
+  }
+  if (!overview.data) {
+    return <Spin />;
+  }
+  const customer = overview.data.profile.data?.customer;
+  return (
+    <Page
+      title={customer?.name ?? t("customer.title")}
+      subtitle={
+        customer && (
+          <>
+            {customer.customer_number}{" "}
+            <Tag color={customer.status === "active" ? "green" : "default"}>
+              {t(`customerStatus.${customer.status}`)}
+            </Tag>
+          </>
+        )
+      }
+      actions={<Reveal customerId={customerId} />}
+    >
+      {customer && customer.survivor_id !== customer.id && (
+        <Alert
+          type="info"
+          showIcon
+          title={
+            <Link to="/customers/$customerId" params={{ customerId: customer.survivor_id }}>
+              {t("customer.mergedInto")}
+            </Link>
+          }
+        />
+      )}
+      <Tabs
+        items={[
+          { key: "sections", label: t("customer.overview"), children: <Sections overview={overview.data} /> },
+          {
+            key: "transactions",
+            label: t("holding.transactions"),
+            children: <TransactionsTable customerId={customerId} />,
+          },
+          { key: "timeline", label: t("timeline.title"), children: <CustomerTimeline customerId={customerId} /> },
+        ]}
+      />
+    </Page>
+  );
+}
