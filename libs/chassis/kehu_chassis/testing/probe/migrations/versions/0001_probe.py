@@ -18,7 +18,6 @@ def upgrade() -> None:
     op.create_table(
         "effects",
         sa.Column("effect_id", sa.BigInteger, sa.Identity(), primary_key=True),
-        sa.Column("subscription", sa.Text, nullable=False),
         sa.Column("subject", sa.Text, nullable=False),
         sa.Column("sequence", sa.BigInteger, nullable=False),
         sa.Column("value", sa.Text, nullable=False),

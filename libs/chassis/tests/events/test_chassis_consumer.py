@@ -1,0 +1,264 @@
+"""The loop between broker and delivery: crashes, rebalances, stops and outages."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from uuid import uuid4
+
+import pytest
+from aiokafka import TopicPartition
+
+from kehu_chassis.clock import FixedClock
+from kehu_chassis.consumer import Consumer, Message, Subscription, request_resume
+from kehu_chassis.database import Database, Transaction
+from kehu_chassis.kafka import Kafka, create_topics
+from kehu_chassis.relay import Relay
+from kehu_chassis.testing.databases import ServiceDatabase
+from kehu_chassis.testing.probe import TOPIC, Probe
+from kehu_contracts.topics import TOPICS
+
+Eventually = Callable[[Callable[[], Awaitable[bool]]], Awaitable[None]]
+
+
+@pytest.fixture
+async def topics(kafka: Kafka) -> None:
+    await create_topics(kafka, [topic for topic in TOPICS if topic.name == TOPIC])
+
+
+@asynccontextmanager
+async def running(part: Consumer | Relay) -> AsyncIterator[None]:
+    task = asyncio.create_task(part.run())
+    try:
+        yield
+    finally:
+        part.stop()
+        await task
+
+
+@pytest.fixture
+async def relay(worker_database: Database, kafka: Kafka, topics: None) -> AsyncIterator[Relay]:  # noqa: ARG001  first
+    """Sends what the tests state, so that messages come by the whole way."""
+    part = Relay(worker_database, kafka, "probe")
+    async with running(part):
+        yield part
+
+
+Consume = Callable[..., Consumer]
+
+
+@pytest.fixture
+def consumer(worker_database: Database, kafka: Kafka, probe: Probe, clock: FixedClock) -> Consume:
+    def make(subscription: Subscription = probe.subscription) -> Consumer:
+        return Consumer(worker_database, kafka, "probe", subscription, clock)
+
+    return make
+
+
+@pytest.fixture
+def effects_are(probe: Probe, eventually: Eventually) -> Callable[[list[str]], Awaitable[None]]:
+    async def wait(expected: list[str]) -> None:
+        async def are() -> bool:
+            return await probe.effects() == expected
+
+        await eventually(are)
+
+    return wait
+
+
+EffectsAre = Callable[[list[str]], Awaitable[None]]
+
+
+async def committed(kafka: Kafka) -> int:
+    """How many messages the group has committed."""
+    admin = kafka.admin()
+    await admin.start()
+    try:
+        offsets = await admin.list_consumer_group_offsets(f"{kafka.prefix}kehu.probe.probe")
+    finally:
+        await admin.close()
+    return sum(offset.offset for offset in offsets.values() if offset.offset > 0)
+
+
+@pytest.mark.usefixtures("relay")
+async def test_what_one_service_states_takes_effect_in_another_and_is_committed(
+    consumer: Consume, probe: Probe, kafka: Kafka, effects_are: EffectsAre
+) -> None:
+    customer = uuid4()
+    async with running(consumer()):
+        await probe.state(customer, "a", "b")
+        await effects_are(["a", "b"])
+        await probe.state(customer, "c")
+        await effects_are(["a", "b", "c"])
+    assert await committed(kafka) == 3
+
+
+@pytest.mark.usefixtures("relay")
+async def test_a_consumer_that_starts_again_goes_on_where_it_was(
+    consumer: Consume, probe: Probe, effects_are: EffectsAre
+) -> None:
+    customer = uuid4()
+    async with running(consumer()):
+        await probe.state(customer, "a")
+        await effects_are(["a"])
+    probe.batches.clear()
+    await probe.state(customer, "b")
+    async with running(consumer()):
+        await effects_are(["a", "b"])
+    assert probe.batches == [["b"]]
+
+
+DIES_BEFORE_ITS_COMMIT = """
+import asyncio, sys
+from kehu_chassis.clock import FixedClock
+from kehu_chassis.consumer import Consumer
+from kehu_chassis.database import Database
+from kehu_chassis.kafka import Kafka
+from kehu_chassis.testing.probe import Probe
+
+class Stuck(Consumer):
+    async def _commit(self, consumer, offsets):
+        print("effect committed", flush=True)
+        await asyncio.Event().wait()
+
+async def main(dsn, bootstrap, prefix):
+    database = await Database.connect(dsn, schema="probe")
+    clock = FixedClock()
+    probe = Probe(database, clock)
+    await Stuck(database, Kafka(bootstrap, prefix=prefix), "probe", probe.subscription, clock).run()
+
+asyncio.run(main(*sys.argv[1:]))
+"""
+
+
+@pytest.mark.usefixtures("relay")
+async def test_a_worker_killed_between_effect_and_offset_commit_leaves_one_effect(
+    consumer: Consume, probe: Probe, kafka: Kafka, service_database: ServiceDatabase, effects_are: EffectsAre
+) -> None:
+    customer = uuid4()
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-c",
+        DIES_BEFORE_ITS_COMMIT,
+        service_database.dsn("worker"),
+        kafka.bootstrap,
+        kafka.prefix,
+        stdout=asyncio.subprocess.PIPE,
+    )
+    try:
+        assert process.stdout is not None
+        await probe.state(customer, "a", "b")
+        async with asyncio.timeout(30):
+            assert await process.stdout.readline() == b"effect committed\n"
+    finally:
+        os.kill(process.pid, signal.SIGKILL)
+        await process.wait()
+    assert await committed(kafka) == 0
+    await effects_are(["a", "b"])
+    await probe.state(customer, "c")
+    async with running(consumer()):
+        await effects_are(["a", "b", "c"])
+
+
+@pytest.mark.usefixtures("relay")
+async def test_a_group_that_rebalances_in_mid_batch_doubles_nothing(
+    consumer: Consume, probe: Probe, kafka: Kafka, effects_are: EffectsAre
+) -> None:
+    working, may_finish = asyncio.Event(), asyncio.Event()
+
+    async def slowly(tx: Transaction, messages: Sequence[Message]) -> None:
+        await probe.handle(tx, messages)
+        working.set()
+        await may_finish.wait()
+
+    customer = uuid4()
+    await probe.state(customer, "a", "b")
+    async with running(consumer(probe.with_(handle=slowly))):
+        async with asyncio.timeout(30):
+            await working.wait()
+        # The other takes the partition over and is given the same messages; its claim waits for the first to end.
+        async with running(consumer()):
+            may_finish.set()
+            await effects_are(["a", "b"])
+            await probe.state(customer, "c")
+            await effects_are(["a", "b", "c"])
+    assert await committed(kafka) == 3
+
+
+async def test_a_commit_that_the_group_no_longer_takes_is_no_failure(
+    consumer: Consume, kafka: Kafka, topics: None
+) -> None:
+    _ = topics
+    stranger = kafka.consumer("kehu.probe.probe", [TOPIC], max_batch=10)
+    await stranger.start()
+    try:
+        await consumer()._commit(stranger, {TopicPartition("nobody.has.this", 0): 5})
+    finally:
+        await stranger.stop()
+
+
+@pytest.mark.usefixtures("relay")
+async def test_a_consumer_stopped_by_dead_letters_says_so_and_resumes_when_told(
+    consumer: Consume, probe: Probe, database: Database, effects_are: EffectsAre, eventually: Eventually
+) -> None:
+    probe.poison = {"!"}
+    for _ in range(4):
+        await probe.state(uuid4(), "!")
+    part = consumer(probe.with_(dead_letter_limit=2))
+
+    async def is_stopped() -> bool:
+        states = await probe.rows("consumer_states")
+        return [row["state"] for row in states] == ["stopped"]
+
+    async with running(part):
+        await eventually(is_stopped)
+        [state] = await probe.rows("consumer_states")
+        assert state["reason"] == "3 messages died within 0:05:00"
+        await probe.state(uuid4(), "a")
+        probe.poison = set()
+        async with database.begin() as tx:
+            await tx.connection.execute("UPDATE dead_letters SET died_at = died_at - interval '1 hour'")
+            assert await request_resume(tx, "probe") is True
+            assert await request_resume(tx, "nobody") is False
+        await effects_are_in_any_order(probe, eventually, ["!", "a"])
+        assert part.state == "running"
+
+
+async def effects_are_in_any_order(probe: Probe, eventually: Eventually, expected: list[str]) -> None:
+    async def are() -> bool:
+        return sorted(await probe.effects()) == expected
+
+    await eventually(are)
+
+
+@pytest.mark.usefixtures("relay")
+async def test_lag_is_reported(consumer: Consume, probe: Probe, eventually: Eventually) -> None:
+    await probe.state(uuid4(), "a", "b")
+
+    async def is_reported() -> bool:
+        return [(row["state"], row["lag"]) for row in await probe.rows("consumer_states")] == [("running", 0)]
+
+    async with running(consumer()):
+        await eventually(is_reported)
+    assert await probe.effects() == ["a", "b"]
+
+
+@pytest.mark.usefixtures("relay")
+async def test_a_database_that_goes_away_is_waited_for(
+    consumer: Consume, probe: Probe, effects_are: EffectsAre
+) -> None:
+    failures = [ConnectionError("gone"), TimeoutError("slow"), ConnectionError("gone")]
+
+    async def at_last(tx: Transaction, messages: Sequence[Message]) -> None:
+        if failures:
+            raise failures.pop()
+        await probe.handle(tx, messages)
+
+    await probe.state(uuid4(), "a")
+    async with running(consumer(probe.with_(handle=at_last))):
+        await effects_are(["a"])
+    assert await probe.rows("dead_letters") == []

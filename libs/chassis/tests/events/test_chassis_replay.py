@@ -1,0 +1,128 @@
+"""A projection rebuilt from its topics equals the one that has lived."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from kehu_chassis import dead_letters, outbox, timers
+from kehu_chassis.clock import FixedClock
+from kehu_chassis.consumer import Consumer, Message, Subscription
+from kehu_chassis.database import Database, Transaction
+from kehu_chassis.delivery import Delivery
+from kehu_chassis.inbox import Rebuilding
+from kehu_chassis.kafka import Kafka, create_topics
+from kehu_chassis.relay import Relay
+from kehu_chassis.replay import NotReplayable, rebuild
+from kehu_chassis.testing.events import Deliver
+from kehu_chassis.testing.plugin import OutboxRows
+from kehu_chassis.testing.probe import TOPIC, Probe
+from kehu_contracts.topics import TOPICS
+
+
+@pytest.fixture
+async def lived(
+    worker_database: Database, kafka: Kafka, probe: Probe, clock: FixedClock, outbox_rows: OutboxRows
+) -> list[dict[str, Any]]:
+    """Messages of several customers, consumed as they came; the projection that they left."""
+    await create_topics(kafka, [topic for topic in TOPICS if topic.name == TOPIC])
+    relay = Relay(worker_database, kafka, "probe")
+    consumer = Consumer(worker_database, kafka, "probe", probe.subscription, clock)
+    sending, consuming = asyncio.create_task(relay.run()), asyncio.create_task(consumer.run())
+    for n in range(30):
+        await probe.state(uuid4(), *(f"{n}-{m}" for m in range(n)))
+    async with asyncio.timeout(30):
+        while len(await probe.effects()) < sum(range(30)):
+            await asyncio.sleep(0.02)
+    relay.stop()
+    consumer.stop()
+    await asyncio.gather(sending, consuming)
+    assert await outbox_rows() == []
+    return await probe.rows("projection")
+
+
+async def test_a_rebuilt_projection_equals_the_live_one(
+    lived: list[dict[str, Any]], worker_database: Database, kafka: Kafka, probe: Probe
+) -> None:
+    async with worker_database.begin() as tx:
+        await tx.connection.execute("UPDATE projection SET value = 'spoiled'")
+        await tx.connection.execute("DELETE FROM projection WHERE changes > 20")
+    assert await rebuild(worker_database, probe.subscription, kafka) == sum(range(30))
+    assert await probe.rows("projection") == lived
+
+
+async def test_an_empty_schema_is_filled_from_the_topics(
+    lived: list[dict[str, Any]], worker_database: Database, kafka: Kafka, probe: Probe
+) -> None:
+    async with worker_database.begin() as tx:
+        for table in ("projection", "effects", "inbox", "inbox_positions"):
+            await tx.connection.execute(f"DELETE FROM {table}")
+    await rebuild(worker_database, probe.subscription, kafka)
+    assert await probe.rows("projection") == lived
+
+
+@pytest.mark.usefixtures("lived")
+async def test_a_rebuild_states_no_event_and_sets_no_timer(
+    worker_database: Database, kafka: Kafka, probe: Probe, clock: FixedClock, outbox_rows: OutboxRows
+) -> None:
+    async def loud(tx: Transaction, messages: Sequence[Message]) -> None:
+        await probe.handle(tx, messages)
+        for message in messages:
+            outbox.add(tx, probe.changed(uuid4(), "again"), at=clock.now(), cause=message)
+            await timers.schedule(tx, due_at=clock.now(), kind="loud", key=str(message.id))
+
+    await rebuild(worker_database, probe.with_(handle=loud), kafka)
+    assert await outbox_rows() == []
+    assert await probe.rows("timers") == []
+
+
+async def test_the_live_consumer_waits_for_the_rebuild_and_doubles_nothing(
+    lived: list[dict[str, Any]], worker_database: Database, kafka: Kafka, probe: Probe, deliver: Deliver
+) -> None:
+    refused: list[bool] = []
+
+    async def looked_at(tx: Transaction, messages: Sequence[Message]) -> None:
+        if not refused:
+            with pytest.raises(Rebuilding):
+                await deliver(probe.subscription, [deliver.message(probe.changed(uuid4(), "live"))])
+            refused.append(True)
+        await probe.handle(tx, messages)
+
+    await rebuild(worker_database, probe.with_(handle=looked_at), kafka)
+    assert refused == [True]
+    assert await probe.rows("projection") == lived
+
+
+async def test_what_an_operator_has_skipped_stays_out(
+    worker_database: Database, kafka: Kafka, probe: Probe, clock: FixedClock
+) -> None:
+    await create_topics(kafka, [topic for topic in TOPICS if topic.name == TOPIC])
+    customer = uuid4()
+    probe.poison = {"!"}
+    relay = Relay(worker_database, kafka, "probe")
+    consumer = Consumer(worker_database, kafka, "probe", probe.subscription, clock)
+    parts = [asyncio.create_task(relay.run()), asyncio.create_task(consumer.run())]
+    await probe.state(customer, "a", "!", "b")
+    async with asyncio.timeout(30):
+        while not await probe.rows("dead_letters"):
+            await asyncio.sleep(0.02)
+    relay.stop()
+    consumer.stop()
+    await asyncio.gather(*parts)
+    [letter] = await probe.rows("dead_letters")
+    async with worker_database.begin() as tx:
+        await dead_letters.skip(tx, letter["dead_letter_id"], actor="operator", reason="broken", at=clock.now())
+    await Delivery(worker_database, probe.subscription, clock).settle()
+    assert await probe.effects() == ["a", "b"]
+    probe.poison = set()
+    await rebuild(worker_database, probe.subscription, kafka)
+    assert await probe.effects() == ["a", "b"]
+
+
+async def test_what_is_no_projection_is_not_rebuilt(worker_database: Database, kafka: Kafka, probe: Probe) -> None:
+    with pytest.raises(NotReplayable):
+        await rebuild(worker_database, Subscription("other", (TOPIC,), probe.handle), kafka)
