@@ -32,6 +32,7 @@ from kehu_chassis.auth import JwksSource, TokenVerifier
 from kehu_chassis.clock import Clock, SuiteClock, SystemClock
 from kehu_chassis.database import Database
 from kehu_chassis.definition import Runtime, ServiceDefinition
+from kehu_chassis.dispatch import Dispatcher
 from kehu_chassis.health import health_routes
 from kehu_chassis.problems import problem_schemas
 from kehu_chassis.settings import ServiceSettings
@@ -50,7 +51,8 @@ class KehuApp(FastAPI):
     def build_middleware_stack(self) -> ASGIApp:
         """Telemetry (which answers unexpected errors too), problems, and FastAPI's closing of files."""
         handlers: dict[Any, Any] = dict(self.exception_handlers)
-        inner = ExceptionMiddleware(AsyncExitStackMiddleware(self.router), handlers=handlers)
+        dispatcher = Dispatcher(self.router.routes, self.router)
+        inner = ExceptionMiddleware(AsyncExitStackMiddleware(dispatcher), handlers=handlers)
         return TelemetryMiddleware(inner, on_error=errors.internal_error, trace_ratio=self._trace_ratio)
 
     def openapi(self) -> dict[str, Any]:
@@ -131,7 +133,8 @@ def create_app(definition: ServiceDefinition, settings: ServiceSettings, *, runt
     app.state.runtime = runtime
     app.router.routes.extend(health_routes({"database": database_answers, "migrations": migrated}))
     for routes in definition.routers:
-        app.include_router(routes)
+        # Not include_router: the routes carry their whole path already, and a router inside a router costs each request.
+        app.router.routes.extend(routes.routes)
     errors.install(app)
     return app
 

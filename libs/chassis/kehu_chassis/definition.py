@@ -17,7 +17,7 @@ from kehu_chassis.settings import ServiceSettings
 
 if TYPE_CHECKING:
     from kehu_chassis.consumer import Subscription
-    from kehu_chassis.timers import TimerHandler
+    from kehu_chassis.timers import PreparedTimer, TimerHandler
 
 __all__ = ["Runtime", "ServiceDefinition"]
 
@@ -43,7 +43,7 @@ def _no_subscriptions(_: Runtime) -> Sequence[Subscription]:
     return ()
 
 
-def _no_timers(_: Runtime) -> Mapping[str, TimerHandler]:
+def _no_timers(_: Runtime) -> Mapping[str, TimerHandler | PreparedTimer]:
     return {}
 
 
@@ -69,5 +69,5 @@ class ServiceDefinition:
     migrations: Path
     routers: Sequence[APIRouter]
     subscriptions: Callable[[Runtime], Sequence[Subscription]] = _no_subscriptions
-    timers: Callable[[Runtime], Mapping[str, TimerHandler]] = _no_timers
+    timers: Callable[[Runtime], Mapping[str, TimerHandler | PreparedTimer]] = _no_timers
     resources: Callable[[Runtime], AbstractAsyncContextManager[Any]] = _nothing

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Callable, Collection, Coroutine, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterator, Sequence
 from datetime import datetime
 from enum import Enum
 from typing import Annotated, Any, Final, cast
@@ -256,10 +256,13 @@ class KehuRoute(APIRoute):
 def _fill_own_parameters(dependant: Dependant) -> None:
     # FastAPI resolves each dependency as if it had parameters of its own, which is a tenth of a simple request for each.
     # Ours need the request alone, so the route's function is given them directly; all others stay as they are.
-    own = {found.name: found.call for found in dependant.dependencies if _is_own(found.call) and found.name}
+    own = {
+        found.name: found.call for found in dependant.dependencies if found.call and found.name and _is_own(found.call)
+    }
     function = dependant.call
     if not own or function is None or not inspect.iscoroutinefunction(function):
         return
+    endpoint: Callable[..., Awaitable[Any]] = function
     dependant.dependencies = [found for found in dependant.dependencies if found.name not in own]
     wanted = dependant.request_param_name
     name = dependant.request_param_name = wanted or "request_of_route"
@@ -268,7 +271,7 @@ def _fill_own_parameters(dependant: Dependant) -> None:
         request = values[name] if wanted else values.pop(name)
         for parameter, provide in own.items():
             values[parameter] = await provide(request)
-        return await function(**values)
+        return await endpoint(**values)
 
     dependant.call = run
 

@@ -11,7 +11,7 @@ from uuid import UUID, uuid4
 import asyncpg
 import pytest
 from fastapi import Depends, Response
-from sqlalchemy import Column, Integer, MetaData, Table, Text, insert, select, update
+from sqlalchemy import Column, Integer, MetaData, Table, Text, bindparam, insert, select, update
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.schema import CreateIndex, CreateTable
 
@@ -98,17 +98,21 @@ async def add_note(body: NoteIn, actor: Writer, tx: Tx, now: Now, response: Resp
     if body.text == "boom":
         msg = "secret text of an error"
         raise RuntimeError(msg)
-    row = await tx.one(insert(notes).values(text=body.text, rank=body.rank).returning(notes))
+    row = await tx.one(ADD_NOTE, {"text": body.text, "rank": body.rank})
     await audit.record(tx, actor=actor, action="note.added", resource=("note", row["note_id"]), at=now)
     response.headers["ETag"] = etag(row["version"])
     response.headers["Location"] = f"/api/v1/notes/{row['note_id']}"
     return row
 
 
+ONE_NOTE = select(notes).where(notes.c.note_id == bindparam("note_id"))
+ADD_NOTE = insert(notes).values(text=bindparam("text"), rank=bindparam("rank")).returning(notes)
+
+
 @routes.get("/{note_id}", response_model=NoteOut, responses=problems(404))
 async def get_note(note_id: UUID, _: Reader, tx: Tx) -> Record:
     """One note."""
-    row = await tx.first(select(notes).where(notes.c.note_id == note_id))
+    row = await tx.first(ONE_NOTE, {"note_id": note_id})
     if row is None:
         raise NotFound
     return row
