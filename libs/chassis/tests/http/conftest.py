@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Annotated, Any
@@ -185,12 +184,11 @@ async def _lay_out(dsn: str) -> None:
 
 
 @pytest.fixture
-async def probe_dsn() -> AsyncIterator[str]:
-    server = os.environ["KEHU_TEST_POSTGRES_DSN"]
+async def probe_dsn(postgres: str) -> AsyncIterator[str]:
     name = f"http_{uuid4().hex[:12]}"
-    admin = await asyncpg.connect(server)
+    admin = await asyncpg.connect(postgres)
     await admin.execute(f"CREATE DATABASE {name} TEMPLATE template0")
-    dsn = server.rpartition("/")[0] + f"/{name}"
+    dsn = postgres.rpartition("/")[0] + f"/{name}"
     await _lay_out(dsn)
     yield dsn
     await admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
@@ -216,3 +214,8 @@ async def probe(probe_dsn: str, database: Database, issuer: TestIssuer) -> Async
         DEFINITION, database=database, settings=settings, clock=FixedClock(), issuer=issuer
     ) as opened:
         yield opened
+
+
+@pytest.fixture
+def definition_of_probe() -> ServiceDefinition:
+    return DEFINITION
