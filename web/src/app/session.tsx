@@ -14,7 +14,10 @@ export interface Session {
 }
 
 async function fetchSession(): Promise<Session | null> {
-  const response = await fetch("/auth/session", { headers: requestHeaders("GET"), credentials: "same-origin" });
+  const response = await fetch("/auth/session", {
+    headers: requestHeaders("GET"),
+    credentials: "same-origin",
+  });
   if (response.status === 401) {
     setCsrfToken(null);
     return null;

@@ -119,7 +119,11 @@ export function Shell() {
             {wide ? (
               <span />
             ) : (
-              <Button icon={<MenuOutlined />} aria-label={t("shell.menu")} onClick={() => setMenuOpen(true)} />
+              <Button
+                icon={<MenuOutlined />}
+                aria-label={t("shell.menu")}
+                onClick={() => setMenuOpen(true)}
+              />
             )}
             <Flex align="center" gap={12}>
               <LanguageSwitch />

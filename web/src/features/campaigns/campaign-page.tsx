@@ -23,7 +23,10 @@ function useCampaign(campaignId: string) {
     queryKey: ["campaign", campaignId],
     queryFn: async ({ signal }) =>
       bodyOf(
-        await api.GET("/api/v1/campaigns/{campaign_id}", { params: { path: { campaign_id: campaignId } }, signal }),
+        await api.GET("/api/v1/campaigns/{campaign_id}", {
+          params: { path: { campaign_id: campaignId } },
+          signal,
+        }),
       ),
   });
 }
@@ -53,7 +56,10 @@ function useStep(campaignId: string) {
   });
   return useAct<Step>(async (step) => {
     if (step === "approvals") {
-      return api.POST("/api/v1/campaigns/{campaign_id}/approvals", { params: params(), body: { note: null } });
+      return api.POST("/api/v1/campaigns/{campaign_id}/approvals", {
+        params: params(),
+        body: { note: null },
+      });
     }
     return step === "submissions"
       ? api.POST("/api/v1/campaigns/{campaign_id}/submissions", { params: params() })

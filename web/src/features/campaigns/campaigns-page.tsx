@@ -51,7 +51,11 @@ export function CampaignsPage() {
       dataIndex: "state",
       render: (state: State) => <Tag color={CAMPAIGN_COLORS[state]}>{t(`campaignState.${state}`)}</Tag>,
     },
-    { title: t("campaign.channel"), dataIndex: "channel", render: (channel: string) => t(`channel.${channel}`) },
+    {
+      title: t("campaign.channel"),
+      dataIndex: "channel",
+      render: (channel: string) => t(`channel.${channel}`),
+    },
     {
       title: t("campaign.audience"),
       dataIndex: "audience_size",
@@ -77,7 +81,13 @@ export function CampaignsPage() {
         />
       }
     >
-      <Listing pages={pages} columns={columns} rowKey="id" label={t("rooms.campaigns")} empty={t("campaign.none")} />
+      <Listing
+        pages={pages}
+        columns={columns}
+        rowKey="id"
+        label={t("rooms.campaigns")}
+        empty={t("campaign.none")}
+      />
     </Page>
   );
 }

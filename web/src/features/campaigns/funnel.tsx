@@ -60,7 +60,11 @@ export function ReasonsCard({ funnel }: { funnel: Funnel }) {
         rowKey="reason"
         dataSource={all.map(([reason, count]) => ({ reason, count }))}
         columns={[
-          { title: t("funnel.reason"), dataIndex: "reason", render: (reason: string) => t(`reason.${reason}`) },
+          {
+            title: t("funnel.reason"),
+            dataIndex: "reason",
+            render: (reason: string) => t(`reason.${reason}`),
+          },
           {
             title: t("funnel.members"),
             dataIndex: "count",

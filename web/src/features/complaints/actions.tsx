@@ -35,10 +35,7 @@ export const FIELDS: Record<Action, readonly Field[]> = {
   accept: [NOTE],
   reject: [NEEDED_NOTE],
   investigate: [NOTE],
-  pause: [
-    { name: "basis", options: ["external_appraisal"], words: "pauseBasis", required: true },
-    NOTE,
-  ],
+  pause: [{ name: "basis", options: ["external_appraisal"], words: "pauseBasis", required: true }, NOTE],
   resume: [NOTE],
   decide: [{ name: "outcome", options: OUTCOMES, words: "outcomeOf", required: true }, NOTE],
   notify: [{ name: "channel", options: CHANNELS, words: "channel", required: true }, NOTE],
@@ -109,7 +106,7 @@ function StepModal({
           <Form.Item
             key={field.name}
             name={field.name}
-            label={t(`complaint.field.${field.name}`)}
+            label={t(`complaintField.${field.name}`)}
             rules={[{ required: field.required }]}
           >
             {field.options ? (

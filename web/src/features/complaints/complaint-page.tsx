@@ -51,7 +51,11 @@ function CaseFacts({ complaint }: { complaint: Complaint }) {
             [
               t("complaint.customer"),
               complaint.customer_id === null ? null : (
-                <Link to="/customers/$customerId" params={{ customerId: complaint.customer_id }}>
+                <Link
+                  key="customer"
+                  to="/customers/$customerId"
+                  params={{ customerId: complaint.customer_id }}
+                >
                   {t("complaint.openCustomer")}
                 </Link>
               ),

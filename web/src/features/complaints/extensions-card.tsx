@@ -10,7 +10,13 @@ import { formatInstant } from "../../shared/format";
 
 type Offer = Answer<"/api/v1/complaints/{complaint_id}/clock">["clocks"][number]["can_extend"][number];
 
-const CHANGES = ["complaint", "complaints", "complaint-clock", "complaint-extensions", "complaint-history"] as const;
+const CHANGES = [
+  "complaint",
+  "complaints",
+  "complaint-clock",
+  "complaint-extensions",
+  "complaint-history",
+] as const;
 
 interface Request {
   code: string;

@@ -67,12 +67,15 @@ function ProfileFacts({ profile }: { profile: Profile }) {
           <Typography.Text key={document.id}>
             {t(`documentType.${document.type}`)} {document.number} · {t("customer.validUntil")}{" "}
             {document.long_term ? t("customer.longTerm") : formatDate(document.valid_until)}{" "}
-            <Tag color={document.standing === "valid" ? "green" : "red"}>{t(`standing.${document.standing}`)}</Tag>
+            <Tag color={document.standing === "valid" ? "green" : "red"}>
+              {t(`standing.${document.standing}`)}
+            </Tag>
           </Typography.Text>
         ))}
         {profile.contact_points.map((point) => (
           <Typography.Text key={point.id}>
-            {t(`contactType.${point.type}`)} {point.value} {point.is_primary && <Tag>{t("customer.primary")}</Tag>}
+            {t(`contactType.${point.type}`)} {point.value}{" "}
+            {point.is_primary && <Tag>{t("customer.primary")}</Tag>}
           </Typography.Text>
         ))}
       </Flex>
@@ -159,7 +162,9 @@ function CampaignList({ campaigns }: { campaigns: Campaigns }) {
               {campaign.name}
             </Link>
             {campaign.reason && <Tag>{t(`reason.${campaign.reason}`)}</Tag>}
-            {campaign.delivery_state && <Tag color="blue">{t(`deliveryState.${campaign.delivery_state}`)}</Tag>}
+            {campaign.delivery_state && (
+              <Tag color="blue">{t(`deliveryState.${campaign.delivery_state}`)}</Tag>
+            )}
             {campaign.conversions > 0 && <Tag color="green">{t("funnel.converted")}</Tag>}
             <Typography.Text type="secondary">{formatInstant(campaign.decided_at)}</Typography.Text>
           </Flex>
@@ -246,7 +251,11 @@ export function CustomerPage() {
             label: t("holding.transactions"),
             children: <TransactionsTable customerId={customerId} />,
           },
-          { key: "timeline", label: t("timeline.title"), children: <CustomerTimeline customerId={customerId} /> },
+          {
+            key: "timeline",
+            label: t("timeline.title"),
+            children: <CustomerTimeline customerId={customerId} />,
+          },
         ]}
       />
     </Page>

@@ -6,9 +6,9 @@ import { useTranslation } from "react-i18next";
 import { api, bodyOf } from "../../api/client";
 import type { Item } from "../../api/types";
 import { useSession } from "../../app/session";
-import { useStoredState } from "../../shared/stored-state";
 import { Listing, nextCursor } from "../../shared/listing";
 import { Page } from "../../shared/page";
+import { useStoredState } from "../../shared/stored-state";
 
 type Customer = Item<"/api/v1/customers">;
 type Kind = Customer["kind"];

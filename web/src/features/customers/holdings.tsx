@@ -30,7 +30,9 @@ export function AccountsTable({ accounts }: { accounts: readonly Account[] }) {
       align: "right",
       render: (_, row) => (
         <span className="number">
-          {row.balance ? formatMoney(row.balance.amount, row.balance.currency) : formatMoney(row.amount, row.currency)}
+          {row.balance
+            ? formatMoney(row.balance.amount, row.balance.currency)
+            : formatMoney(row.amount, row.currency)}
         </span>
       ),
     },
@@ -72,20 +74,28 @@ export function TransactionsTable({ customerId }: { customerId: string }) {
   });
   const columns: TableColumnsType<Transaction> = [
     { title: t("holding.businessDate"), dataIndex: "business_date" },
-    { title: t("holding.direction"), dataIndex: "kind", render: (kind: string) => t(`transactionKind.${kind}`) },
+    {
+      title: t("holding.direction"),
+      dataIndex: "kind",
+      render: (kind: string) => t(`transactionKind.${kind}`),
+    },
     {
       title: t("holding.amount"),
       dataIndex: "amount",
       align: "right",
       render: (amount: string, row) => (
-        <span className="number">{formatMoney(row.kind === "debit" ? `-${amount}` : amount, row.currency)}</span>
+        <span className="number">
+          {formatMoney(row.kind === "debit" ? `-${amount}` : amount, row.currency)}
+        </span>
       ),
     },
     {
       title: t("holding.balanceAfter"),
       dataIndex: "balance_after",
       align: "right",
-      render: (amount: string | null, row) => <span className="number">{formatMoney(amount, row.currency)}</span>,
+      render: (amount: string | null, row) => (
+        <span className="number">{formatMoney(amount, row.currency)}</span>
+      ),
     },
     { title: t("holding.source"), dataIndex: "source" },
   ];

@@ -26,7 +26,11 @@ export function SectionCard<Data>({
     <Card
       title={title}
       size="small"
-      extra={status === "stale" && <Tag color="orange">{t("section.stale", { at: formatInstant(section?.as_of) })}</Tag>}
+      extra={
+        status === "stale" && (
+          <Tag color="orange">{t("section.stale", { at: formatInstant(section?.as_of) })}</Tag>
+        )
+      }
     >
       {section === undefined || section.data === null || status === "unavailable" ? (
         <Alert type="warning" showIcon title={t("section.unavailable")} />

@@ -1,6 +1,20 @@
 import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
 import { Link, useParams } from "@tanstack/react-router";
-import { Button, Card, Col, Collapse, Drawer, Flex, Popconfirm, Row, Spin, Statistic, type TableColumnsType, Tag, Typography } from "antd";
+import {
+  Button,
+  Card,
+  Col,
+  Collapse,
+  Drawer,
+  Flex,
+  Popconfirm,
+  Row,
+  Spin,
+  Statistic,
+  type TableColumnsType,
+  Tag,
+  Typography,
+} from "antd";
 import { useState } from "react";
 import { useTranslation } from "react-i18next";
 import { api, bodyOf, idempotencyKey } from "../../api/client";
@@ -81,7 +95,8 @@ function Explanation({ segmentId, customerId }: { segmentId: string; customerId:
         >
           <Flex vertical gap={4}>
             <Typography.Text>
-              {t("segment.value")}: {leaf.value ?? "–"} · {t("segment.threshold")}: {leaf.threshold.join(", ")}
+              {t("segment.value")}: {leaf.value ?? "–"} · {t("segment.threshold")}:{" "}
+              {leaf.threshold.join(", ")}
             </Typography.Text>
             {leaf.evidence.slice(0, 5).map((row) => (
               <Typography.Text type="secondary" key={`${row.account_id}:${row.transaction_id}:${row.on}`}>
@@ -186,7 +201,12 @@ export function SegmentPage() {
     queryKey: ["segment", segmentId],
     refetchInterval: 10_000,
     queryFn: async ({ signal }) =>
-      bodyOf(await api.GET("/api/v1/segments/{segment_id}", { params: { path: { segment_id: segmentId } }, signal })),
+      bodyOf(
+        await api.GET("/api/v1/segments/{segment_id}", {
+          params: { path: { segment_id: segmentId } },
+          signal,
+        }),
+      ),
   });
   if (segment.error) {
     return <ProblemAlert error={segment.error} onRetry={() => void segment.refetch()} />;
