@@ -11,7 +11,7 @@ from decimal import Decimal
 from typing import Annotated, Any, Final, Literal, TypeVar
 from uuid import UUID
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, Tag, TypeAdapter, model_validator
 from pydantic_core import PydanticCustomError
 
 from kehu_contracts.codes import CustomerStatus, Gender, PartyKind, ProductClass, TransactionKind
@@ -19,7 +19,6 @@ from kehu_contracts.codes import CustomerStatus, Gender, PartyKind, ProductClass
 __all__ = [
     "AllOf",
     "AnyOf",
-    "AttributeRule",
     "BalanceRule",
     "BalanceWhere",
     "BirthYearRule",
@@ -172,12 +171,6 @@ class TenureRule(_Attribute):
     values: Values[Annotated[int, Field(ge=0, le=73_000)]] | None = None
 
 
-AttributeRule = Annotated[
-    KindRule | StatusRule | GenderRule | BirthYearRule | UnitRule | CustomerSinceRule | TenureRule,
-    Field(discriminator="name"),
-]
-
-
 class BalanceWhere(_Node):
     """Which account-days a balance rule looks at; what is not given does not restrict."""
 
@@ -269,8 +262,33 @@ Leaf = (
     | ProductRule
 )
 
+
+def _tag(node: Any) -> str | None:
+    """What tells the kinds of node apart: `type`, and for attributes their `name`."""
+    kind, name = (
+        (node.get("type"), node.get("name"))
+        if isinstance(node, dict)
+        else (getattr(node, "type", None), getattr(node, "name", None))
+    )
+    tag = name if kind == "attribute" else kind
+    return tag if isinstance(tag, str) else None
+
+
 Rule = Annotated[
-    AllOf | AnyOf | NotRule | AttributeRule | BalanceRule | TransactionRule | ProductRule, Field(discriminator="type")
+    Annotated[AllOf, Tag("and")]
+    | Annotated[AnyOf, Tag("or")]
+    | Annotated[NotRule, Tag("not")]
+    | Annotated[KindRule, Tag("kind")]
+    | Annotated[StatusRule, Tag("status")]
+    | Annotated[GenderRule, Tag("gender")]
+    | Annotated[BirthYearRule, Tag("birth_year")]
+    | Annotated[UnitRule, Tag("unit_id")]
+    | Annotated[CustomerSinceRule, Tag("customer_since")]
+    | Annotated[TenureRule, Tag("tenure_days")]
+    | Annotated[BalanceRule, Tag("balance")]
+    | Annotated[TransactionRule, Tag("transaction")]
+    | Annotated[ProductRule, Tag("product")],
+    Discriminator(_tag),
 ]
 
 AllOf.model_rebuild()
