@@ -19,7 +19,17 @@ if TYPE_CHECKING:
     from kehu_chassis.consumer import Subscription
     from kehu_chassis.timers import PreparedTimer, TimerHandler
 
-__all__ = ["Runtime", "ServiceDefinition"]
+__all__ = ["Runtime", "ServiceDefinition", "migrations_of"]
+
+
+def migrations_of(main: str) -> Path:
+    """The Alembic folder of the service whose main.py this is (`__file__`).
+
+    A wheel carries it within the package; in the repository it stands beside the package.
+    """
+    package = Path(main).parent
+    inside = package / "migrations"
+    return inside if inside.is_dir() else package.parent / "migrations"
 
 
 @dataclass(slots=True)

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
@@ -27,12 +28,28 @@ from kehu_chassis.scope import EVERYTHING
 if TYPE_CHECKING:
     from kehu_chassis.database import Transaction
 
-__all__ = ["TimerHandler", "Timers", "cancel", "schedule"]
+__all__ = ["PreparedTimer", "TimerHandler", "Timers", "cancel", "schedule"]
 
 log = structlog.get_logger(__name__)
 
 TimerHandler = Callable[["Transaction", datetime, str, dict[str, Any]], Awaitable[None]]
 """Called with transaction, due moment, key and payload."""
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedTimer:
+    """A timer that calls another service: it does so before its transaction begins, so that no lock waits for an answer.
+
+    Args:
+        prepare: called with due moment, key and payload. What it does must bear being done again: another worker may
+            prepare the same timer, and a crash repeats it.
+        act: called like a `TimerHandler`, with what `prepare` gave as last argument. It checks anew, under its locks,
+            whatever may have changed meanwhile.
+    """
+
+    prepare: Callable[[datetime, str, dict[str, Any]], Awaitable[Any]]
+    act: Callable[[Transaction, datetime, str, dict[str, Any], Any], Awaitable[None]]
+
 
 _SCHEDULE: Final = """
 INSERT INTO timers (kind, key, due_at, payload) VALUES ($1, $2, $3, $4)
@@ -45,6 +62,18 @@ DELETE FROM timers WHERE (kind, key) = (
     SELECT kind, key FROM timers
     WHERE due_at <= $1 AND (retry_at IS NULL OR retry_at <= $2) AND kind = ANY ($3::text[])
     ORDER BY due_at, kind, key LIMIT 1 FOR UPDATE SKIP LOCKED)
+RETURNING kind, key, due_at, payload, attempts
+"""
+
+_LOOK: Final = """
+SELECT kind, key, due_at, payload, attempts FROM timers
+WHERE due_at <= $1 AND (retry_at IS NULL OR retry_at <= $2) AND kind = ANY ($3::text[])
+ORDER BY due_at, kind, key LIMIT 1 FOR UPDATE SKIP LOCKED
+"""
+
+_TAKE_THIS: Final = """
+DELETE FROM timers WHERE (kind, key) = (
+    SELECT kind, key FROM timers WHERE kind = $1 AND key = $2 AND due_at = $3 FOR UPDATE SKIP LOCKED)
 RETURNING kind, key, due_at, payload, attempts
 """
 
@@ -74,10 +103,11 @@ class Timers:
     LOOK_EVERY: Final = 0.5
     """Seconds between looks at the table when nothing is due."""
 
-    def __init__(self, database: Database, clock: Clock, handlers: Mapping[str, TimerHandler]) -> None:
+    def __init__(self, database: Database, clock: Clock, handlers: Mapping[str, TimerHandler | PreparedTimer]) -> None:
         self._database = database
         self._clock = clock
-        self._handlers = dict(handlers)
+        self._prepared = {kind: found for kind, found in handlers.items() if isinstance(found, PreparedTimer)}
+        self._handlers = {kind: found for kind, found in handlers.items() if not isinstance(found, PreparedTimer)}
         self._stopping = asyncio.Event()
 
     def stop(self) -> None:
@@ -101,6 +131,13 @@ class Timers:
 
     async def fire_next(self) -> bool:
         """Run the first due timer, and tell whether there was one."""
+        if self._prepared:
+            first = await self._look()
+            if first is None:
+                return False
+            if first["kind"] in self._prepared:
+                await self._fire_prepared(first)
+                return True
         taken: Any = None
         try:
             async with self._database.begin(scope=EVERYTHING) as tx:
@@ -115,6 +152,27 @@ class Timers:
         else:
             metrics.TIMERS_FIRED.labels(kind=taken["kind"]).inc()
         return True
+
+    async def _look(self) -> Any:
+        kinds = [*self._handlers, *self._prepared]
+        async with self._database.begin() as tx:
+            return await tx.connection.fetchrow(_LOOK, self._clock.now(), technical_now(), kinds)
+
+    async def _fire_prepared(self, first: Any) -> None:
+        kind, key, due_at = first["kind"], first["key"], first["due_at"]
+        timer = self._prepared[kind]
+        try:
+            ready = await timer.prepare(due_at, key, first["payload"])
+            async with self._database.begin(scope=EVERYTHING) as tx:
+                taken = await tx.connection.fetchrow(_TAKE_THIS, kind, key, due_at)
+                if taken is None:
+                    # Another worker was faster, or it was set anew.
+                    return
+                await timer.act(tx, due_at, key, taken["payload"], ready)
+        except Exception as error:  # noqa: BLE001  as for the others
+            await self._postpone(first, error)
+        else:
+            metrics.TIMERS_FIRED.labels(kind=kind).inc()
 
     async def _postpone(self, taken: Any, error: Exception) -> None:
         metrics.TIMER_ERRORS.labels(kind=taken["kind"]).inc()

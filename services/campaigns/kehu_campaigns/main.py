@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 
 from kehu_campaigns.audience import consumers as audience_consumers
 from kehu_campaigns.audience import routes as audience_routes
@@ -15,7 +14,7 @@ from kehu_campaigns.response import consumers as response_consumers
 from kehu_campaigns.response import routes as response_routes
 from kehu_campaigns.runtime import jobs_of, open_resources
 from kehu_campaigns.settings import CampaignsSettings
-from kehu_chassis.definition import ServiceDefinition
+from kehu_chassis.definition import ServiceDefinition, migrations_of
 
 __all__ = ["DEFINITION", "SUBSCRIPTIONS"]
 
@@ -32,7 +31,7 @@ DEFINITION = ServiceDefinition(
     name="campaigns",
     schema="campaigns",
     settings=CampaignsSettings,
-    migrations=Path(__file__).parent.parent / "migrations",
+    migrations=migrations_of(__file__),
     routers=(
         plan_routes.routes,
         audience_routes.routes,

@@ -31,7 +31,7 @@ async def list_campaign_members(
     return await queries.list_members(tx, campaign_id, page, reason=reason)
 
 
-@routes.get("/{campaign_id}/waterfall", response_model=WaterfallOut, responses=problems(404))
+@routes.get("/{campaign_id}/waterfall", response_model=WaterfallOut, responses=problems(404, 503))
 async def get_waterfall(
     campaign_id: UUID, request: Request, reader: Reader, resources: Resources, now: Now
 ) -> dict[str, Any]:

@@ -75,9 +75,11 @@ async def note_memberships(tx: Transaction, states: Sequence[MembershipState]) -
     await tx.execute(_ENTERED, given)
 
 
-_standing: Final = func.unnest(
-    bindparam("segment_ids", type_=ARRAY(Uuid)), bindparam("customer_ids", type_=ARRAY(Uuid))
-).table_valued("segment_id", "customer_id", name="standing")
+_standing: Final = (
+    func.unnest(bindparam("segment_ids", type_=ARRAY(Uuid)), bindparam("customer_ids", type_=ARRAY(Uuid)))
+    .table_valued("segment_id", "customer_id", name="standing")
+    .render_derived()
+)
 
 _LEFT: Final = delete(memberships).where(
     memberships.c.customer_id == func.any(bindparam("told", type_=ARRAY(Uuid))),

@@ -8,22 +8,25 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import ARRAY, Uuid, and_, bindparam, case, exists, func, literal, or_, select, union
+from sqlalchemy import ARRAY, Uuid, and_, bindparam, case, exists, func, literal_column, or_, select, union
 from sqlalchemy.dialects.postgresql import insert
 
 from kehu_campaigns.audience.tables import members
 from kehu_campaigns.gate.rules import Reason
 from kehu_campaigns.gate.tables import complaints, contact_locks, customers, decisions
+from kehu_campaigns.plans.tables import campaigns
 from kehu_chassis.columns import Text
 from kehu_chassis.database import Record, Transaction
 from kehu_chassis.paging import PageQuery, PageRows, keyset, page_rows
 from kehu_chassis.problems import NotFound
-from kehu_chassis.scope import scope_subjects, within_scope_subject
+from kehu_chassis.scope import scope_subjects, within_scope, within_scope_subject
 from kehu_contracts.codes import CustomerStatus, DecisionOutcome, PartyKind, Purpose
 
 __all__ = [
     "Standing",
     "audience_groups",
+    "campaign_to_ask_about",
+    "concerns",
     "list_decisions",
     "lock_parties",
     "require_customer",
@@ -72,8 +75,9 @@ _contacts: Final = (
     select(func.count())
     .where(
         decisions.c.customer_id == _profile.c.profile_id,
-        decisions.c.outcome == literal(DecisionOutcome.ALLOWED.value, Text, literal_execute=True),
-        decisions.c.purpose == literal(Purpose.MARKETING.value, Text, literal_execute=True),
+        # Written out and not given as values, so that every plan may use the partial index.
+        decisions.c.outcome == literal_column(f"'{DecisionOutcome.ALLOWED}'"),
+        decisions.c.purpose == literal_column(f"'{Purpose.MARKETING}'"),
         decisions.c.decided_at > bindparam("counted_since", type_=decisions.c.decided_at.type),
     )
     .correlate(_profile)
@@ -201,6 +205,22 @@ async def require_customer(tx: Transaction, customer_id: UUID) -> None:
     )
     if await tx.first(statement) is None:
         raise NotFound
+
+
+async def concerns(tx: Transaction, campaign_id: UUID, customer_id: UUID) -> bool:
+    """Whether the caller may see the campaign, or reaches the customer as a member of its audience."""
+    own = select(campaigns.c.id).where(campaigns.c.id == campaign_id, within_scope(campaigns.c.unit_id))
+    chosen = select(members.c.campaign_id).where(
+        members.c.campaign_id == campaign_id,
+        members.c.customer_id == customer_id,
+        within_scope_subject(members.c.customer_id),
+    )
+    return await tx.first(own) is not None or await tx.first(chosen) is not None
+
+
+async def campaign_to_ask_about(tx: Transaction, campaign_id: UUID) -> Record:
+    """A campaign, once it is known that the caller may ask about it."""
+    return await tx.one(select(campaigns).where(campaigns.c.id == campaign_id))
 
 
 async def list_decisions(tx: Transaction, campaign_id: UUID, page: PageQuery, *, reason: Reason | None) -> PageRows:

@@ -30,7 +30,6 @@ __all__ = [
     "Decided",
     "Resolution",
     "assess",
-    "check_contact",
     "close_undecided",
     "decide_members",
     "note_complaint",
@@ -135,13 +134,6 @@ async def who_needs_resolution(
     """Those about whom nothing can be decided without the customer service."""
     settled = await assess(tx, ask, customer_ids, policy=policy, now=now, answers={})
     return [customer_id for customer_id in customer_ids if customer_id not in settled]
-
-
-async def check_contact(tx: Transaction, ask: Ask, customer_id: UUID, *, policy: GatePolicy, now: datetime) -> Verdict:
-    """What the gate would say of one contact now, writing nothing."""
-    await queries.require_customer(tx, customer_id)
-    assessed = await assess(tx, ask, [customer_id], policy=policy, now=now)
-    return assessed[customer_id][1]
 
 
 async def decide_members(  # noqa: PLR0913  The same, with what was answered.

@@ -1,12 +1,13 @@
-"""The funnel of a campaign: totals of the whole audience, whoever asks, since they name nobody."""
+"""What is read beyond the caller's own rows, once he may: totals of a campaign, which name nobody, and campaigns' names."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from decimal import Decimal
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
+from kehu_campaigns.gate.queries import require_customer
 from kehu_campaigns.gate.rules import Reason
 from kehu_campaigns.plans import queries as plans
 from kehu_campaigns.response import queries
@@ -15,7 +16,9 @@ from kehu_campaigns.response.service import CONTACTED, HELD_OUT
 from kehu_chassis.database import Database, Transaction
 from kehu_chassis.scope import EVERYTHING, Scope
 
-__all__ = ["funnel"]
+__all__ = ["funnel", "met_by_customer"]
+
+_MOST_CAMPAIGNS: Final = 100
 
 
 async def funnel(database: Database, scope: Scope, campaign_id: UUID) -> dict[str, Any]:
@@ -31,6 +34,20 @@ async def funnel(database: Database, scope: Scope, campaign_id: UUID) -> dict[st
         campaign = await plans.find_campaign(tx, campaign_id)
     async with database.begin(scope=EVERYTHING, read_only=True) as tx:
         return await _figures(tx, campaign)
+
+
+async def met_by_customer(database: Database, scope: Scope, customer_id: UUID) -> list[dict[str, Any]]:
+    """The campaigns that a customer was chosen for, head office's too: who looks after him must know of them.
+
+    Raises:
+        NotFound: the customer is out of the caller's scope, or there is none.
+    """
+    async with database.begin(scope=scope, read_only=True) as tx:
+        await require_customer(tx, customer_id)
+        contacts = await queries.contacts_of_customer(tx, customer_id, limit=_MOST_CAMPAIGNS)
+    async with database.begin(scope=EVERYTHING, read_only=True) as tx:
+        named = await queries.name_campaigns(tx, [contact["campaign_id"] for contact in contacts])
+    return [{**named[contact["campaign_id"]], **contact} for contact in contacts]
 
 
 async def _figures(tx: Transaction, campaign: Mapping[str, Any]) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final, Literal
 from uuid import UUID
 
@@ -18,12 +19,13 @@ from kehu_chassis.scope import scope_subjects, within_scope_subject
 
 __all__ = [
     "amounts_of",
-    "campaigns_of_customer",
+    "contacts_of_customer",
     "count_audience",
     "count_conversions",
     "count_messages",
     "count_reasons",
     "credits_of",
+    "name_campaigns",
 ]
 
 _campaign: Final = bindparam("campaign_id", type_=Uuid)
@@ -108,8 +110,8 @@ async def amounts_of(tx: Transaction, campaign_id: UUID) -> list[Record]:
     return await tx.all(statement, {"campaign_id": campaign_id})
 
 
-async def campaigns_of_customer(tx: Transaction, customer_id: UUID, *, limit: int) -> list[Record]:
-    """The campaigns that a customer, or a profile merged with it, is a member of, the newest first."""
+async def contacts_of_customer(tx: Transaction, customer_id: UUID, *, limit: int) -> list[Record]:
+    """What a customer, or a profile merged with it, was chosen for, the newest first; without the campaign itself."""
     asked = scope_subjects.alias("asked")
     converted: Any = (
         select(func.count())
@@ -119,11 +121,7 @@ async def campaigns_of_customer(tx: Transaction, customer_id: UUID, *, limit: in
     )
     statement = (
         select(
-            campaigns.c.id.label("campaign_id"),
-            campaigns.c.code,
-            campaigns.c.name,
-            campaigns.c.state,
-            campaigns.c.channel,
+            members.c.campaign_id,
             members.c.customer_id,
             members.c.frozen_at,
             decisions.c.outcome,
@@ -135,7 +133,6 @@ async def campaigns_of_customer(tx: Transaction, customer_id: UUID, *, limit: in
         .select_from(asked)
         .join(scope_subjects, scope_subjects.c.survivor_id == asked.c.survivor_id)
         .join(members, members.c.customer_id == scope_subjects.c.subject_id)
-        .join(campaigns, campaigns.c.id == members.c.campaign_id)
         .outerjoin(
             decisions,
             (decisions.c.campaign_id == members.c.campaign_id) & (decisions.c.customer_id == members.c.customer_id),
@@ -146,3 +143,10 @@ async def campaigns_of_customer(tx: Transaction, customer_id: UUID, *, limit: in
         .limit(limit)
     )
     return await tx.all(statement)
+
+
+async def name_campaigns(tx: Transaction, campaign_ids: Sequence[UUID]) -> dict[UUID, Record]:
+    """What may be told of a campaign to whoever looks after a customer that it was for."""
+    statement = select(campaigns.c.code, campaigns.c.name, campaigns.c.state, campaigns.c.channel, campaigns.c.id)
+    rows = await tx.all(statement.where(campaigns.c.id.in_(list(campaign_ids))))
+    return {row["id"]: row for row in rows}

@@ -7,7 +7,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from sqlalchemy import ARRAY, Uuid, and_, bindparam, case, func, literal, or_, select
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.dialects.postgresql import distinct_on, insert
 
 from kehu_campaigns.delivery.tables import messages
 from kehu_campaigns.gate.rules import Reason
@@ -99,7 +99,7 @@ def _attribution() -> Any:
             openings.c.opened_at,
             decisions.c.id,
         )
-        .distinct(decisions.c.campaign_id, openings.c.opening_id)
+        .ext(distinct_on(decisions.c.campaign_id, openings.c.opening_id))
         .select_from(asked)
         .join(opener, opener.c.survivor_id == asked.c.survivor_id)
         .join(openings, openings.c.customer_id == opener.c.subject_id)
