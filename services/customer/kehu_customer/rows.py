@@ -13,11 +13,12 @@ __all__ = ["arrays", "given"]
 
 
 def given(alias: str, **columns: TypeEngine[Any] | type[TypeEngine[Any]]) -> TableValuedAlias:
-    """`unnest($1, $2, …) AS alias (column, …)`: its columns are the names, its parameters the same names.
+    """`unnest($1, $2, …) AS alias (column, …)`, with one parameter for each column: the list of its values.
 
-    A parameter is the list of one column's values; `arrays` makes them from rows.
+    `arrays` makes the parameters from rows.
     """
-    parameters = (bindparam(name, type_=ARRAY(type_)) for name, type_ in columns.items())
+    # SQLAlchemy keeps the names of an inserted table's columns for itself.
+    parameters = (bindparam(f"given_{name}", type_=ARRAY(type_)) for name, type_ in columns.items())
     return (
         func.unnest(*parameters)
         .table_valued(*(column(name, type_) for name, type_ in columns.items()), name=alias)
@@ -31,4 +32,4 @@ def arrays(names: Sequence[str], rows: Iterable[Sequence[Any]]) -> dict[str, lis
     for row in rows:
         for place, value in zip(values, row, strict=True):
             place.append(value)
-    return dict(zip(names, values, strict=True))
+    return {f"given_{name}": place for name, place in zip(names, values, strict=True)}

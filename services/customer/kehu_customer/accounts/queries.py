@@ -8,7 +8,8 @@ from datetime import date
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, desc, distinct, select, true
+from sqlalchemy import ColumnElement, desc, select, true
+from sqlalchemy.dialects.postgresql import distinct_on
 
 from kehu_chassis.database import Transaction
 from kehu_chassis.paging import PageQuery, PageRows, keyset, page_rows
@@ -50,7 +51,7 @@ async def accounts_of(
             account_holders.c.role.label("holder_role"),
             holder_roles.c.counts,
         )
-        .distinct(account_holders.c.account_id)
+        .ext(distinct_on(account_holders.c.account_id))
         .join(holder_roles, holder_roles.c.role == account_holders.c.role)
         .where(account_holders.c.customer_id.in_(ids), within_scope_subject(account_holders.c.customer_id))
         .order_by(account_holders.c.account_id, desc(holder_roles.c.counts), account_holders.c.customer_id)
@@ -101,7 +102,8 @@ async def transactions_of(tx: Transaction, customer_id: UUID, page: PageQuery, w
     """
     ids = await party_ids(tx, customer_id)
     held = (
-        select(distinct(account_holders.c.account_id).label("account_id"))
+        select(account_holders.c.account_id)
+        .distinct()
         .where(account_holders.c.customer_id.in_(ids), within_scope_subject(account_holders.c.customer_id))
         .subquery("held")
     )

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import any_, literal, select
 
+from kehu_chassis.columns import Text
 from kehu_chassis.database import Transaction
 from kehu_chassis.paging import PageQuery, PageRows, keyset, page_rows
 from kehu_contracts.access import Role
@@ -38,7 +39,7 @@ async def list_staff(
     if unit_id is not None:
         statement = statement.where(staff.c.unit_id == unit_id)
     if role is not None:
-        statement = statement.where(staff.c.roles.any(role))
+        statement = statement.where(literal(role, Text) == any_(staff.c.roles))
     if active is not None:
         statement = statement.where(staff.c.active.is_(active))
     rows = await tx.all(keyset(statement, (staff.c.staff_number,), page))

@@ -58,10 +58,11 @@ _PUT_UNITS: Final = _insert_units.on_conflict_do_update(
     | {"version": units.c.version + 1},
 )
 
-_PUT_STAFF_MEMBER: Final = insert(staff).on_conflict_do_update(
+_insert_member = insert(staff)
+_PUT_STAFF_MEMBER: Final = _insert_member.on_conflict_do_update(
     index_elements=["staff_number"],
     set_={
-        name: bindparam(name, type_=staff.c[name].type)
+        name: _insert_member.excluded[name]
         for name in ("name", "unit_id", "roles", "active", "source", "source_sequence", "stated_at")
     }
     | {"version": staff.c.version + 1},

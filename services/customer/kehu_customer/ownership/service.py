@@ -92,7 +92,7 @@ _PUT_OWNERS: Final = (
         unit_id=_owners.c.unit_id,
         primary_rm_id=_owners.c.primary_rm_id,
         version=customers.c.version + 1,
-        updated_at=bindparam("updated_at", type_=DateTime(timezone=True)),
+        updated_at=bindparam("at", type_=DateTime(timezone=True)),
     )
     .where(customers.c.id == _owners.c.id)
 )
@@ -130,7 +130,7 @@ async def change_owners(
         return 0
     await _write_history(tx, moved, reason=reason, actor=actor, at=at)
     owners = [(change.customer_id, change.unit_id, change.primary_rm_id) for change, _, _ in moved]
-    await tx.execute(_PUT_OWNERS, {"updated_at": at, **arrays(("id", "unit_id", "primary_rm_id"), owners)})
+    await tx.execute(_PUT_OWNERS, {"at": at, **arrays(("id", "unit_id", "primary_rm_id"), owners)})
     await put_subjects(
         tx,
         [

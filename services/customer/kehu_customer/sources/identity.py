@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from joserfc import jwe
 from joserfc.errors import JoseError
-from joserfc.jwk import OctKey
+from joserfc.jwk import GuestProtocol, OctKey
 from pydantic import ValidationError
 
 from kehu_contracts.bank import PartyIdentity
@@ -64,7 +64,7 @@ class IdentityReader:
         header = {"alg": "dir", "enc": "A256GCM", "kid": kid}
         return jwe.encrypt_compact(header, identity.model_dump_json(), key, registry=self._registry)
 
-    def _key_of(self, sealed: jwe.CompactEncryption) -> OctKey:
+    def _key_of(self, sealed: GuestProtocol) -> OctKey:
         key = self._keys.get(sealed.headers().get("kid", ""))
         if key is None:
             raise ValueError("unknown kid")

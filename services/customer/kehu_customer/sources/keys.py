@@ -45,12 +45,12 @@ _arrivals = given("given", source=Text, source_id=Text, subject_id=Uuid)
 _FIND: Final = (
     select(source_keys.c.source, source_keys.c.source_id, source_keys.c.subject_id)
     .join(_keys, and_(source_keys.c.source == _keys.c.source, source_keys.c.source_id == _keys.c.source_id))
-    .where(source_keys.c.kind == bindparam("kind", type_=Text), source_keys.c.subject_id.is_not(None))
+    .where(source_keys.c.kind == bindparam("of_kind", type_=Text), source_keys.c.subject_id.is_not(None))
 )
 
 _insert_keys = insert(source_keys).from_select(
     ["kind", "source", "source_id"],
-    select(bindparam("kind", type_=Text), _keys.c.source, _keys.c.source_id).order_by(
+    select(bindparam("of_kind", type_=Text), _keys.c.source, _keys.c.source_id).order_by(
         _keys.c.source, _keys.c.source_id
     ),
 )
@@ -63,7 +63,7 @@ _ARRIVE: Final = (
     update(source_keys)
     .values(subject_id=_arrivals.c.subject_id)
     .where(
-        source_keys.c.kind == bindparam("kind", type_=Text),
+        source_keys.c.kind == bindparam("of_kind", type_=Text),
         source_keys.c.source == _arrivals.c.source,
         source_keys.c.source_id == _arrivals.c.source_id,
     )
@@ -79,7 +79,7 @@ async def find(tx: Transaction, kind: Kind, keys: Collection[SourceKey]) -> dict
     """The ids of the keys that have arrived."""
     if not keys:
         return {}
-    rows = await tx.all(_FIND, {"kind": kind, **arrays(("source", "source_id"), set(keys))})
+    rows = await tx.all(_FIND, {"of_kind": kind, **arrays(("source", "source_id"), set(keys))})
     return {SourceKey(row["source"], row["source_id"]): row["subject_id"] for row in rows}
 
 
@@ -87,7 +87,7 @@ async def lock(tx: Transaction, kind: Kind, keys: Collection[SourceKey]) -> dict
     """Lock the keys until the transaction ends, those that have not arrived too (their id is None)."""
     if not keys:
         return {}
-    rows = await tx.all(_LOCK, {"kind": kind, **arrays(("source", "source_id"), set(keys))})
+    rows = await tx.all(_LOCK, {"of_kind": kind, **arrays(("source", "source_id"), set(keys))})
     return {SourceKey(row["source"], row["source_id"]): row["subject_id"] for row in rows}
 
 
@@ -106,5 +106,5 @@ async def arrive(tx: Transaction, kind: Kind, subjects: Mapping[SourceKey, UUID]
     if not subjects:
         return []
     rows = [(*key, subject_id) for key, subject_id in subjects.items()]
-    await tx.execute(_ARRIVE, {"kind": kind, **arrays(("source", "source_id", "subject_id"), rows)})
+    await tx.execute(_ARRIVE, {"of_kind": kind, **arrays(("source", "source_id", "subject_id"), rows)})
     return [waiting_for(kind, key) for key in subjects]

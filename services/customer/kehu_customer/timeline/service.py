@@ -16,6 +16,7 @@ from kehu_chassis.auth import Principal
 from kehu_chassis.columns import Text, new_id
 from kehu_chassis.database import Record, Transaction
 from kehu_chassis.message import Message
+from kehu_chassis.problems import FieldProblem, ValidationProblem
 from kehu_contracts.codes import Channel
 from kehu_contracts.customer import InteractionRecorded
 from kehu_customer.rows import arrays, given
@@ -51,6 +52,14 @@ _PUT_INTERACTION: Final = (
     .values({column.name: bindparam(column.name, type_=column.type) for column in interactions.columns})
     .returning(interactions)
 )
+
+
+_IN_THE_FUTURE: Final[FieldProblem] = {
+    "pointer": "/occurred_at",
+    "code": "interaction.in_the_future",
+    "detail": "A contact that has not happened cannot be written down",
+    "detail_zh": "不能登记尚未发生的接触",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +105,10 @@ async def record_interaction(  # noqa: PLR0913  who did what to whom, when and w
 
     Raises:
         NotFound: there is no such customer in the caller's reach.
+        ValidationProblem: the contact lies in the future.
     """
+    if contact.occurred_at > at:
+        raise ValidationProblem(errors=[_IN_THE_FUTURE])
     customer = await queries.customer_with_key(tx, customer_id)
     interaction_id = new_id()
     row = await tx.one(
