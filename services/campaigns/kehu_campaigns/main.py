@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-
 from kehu_campaigns.audience import consumers as audience_consumers
 from kehu_campaigns.audience import routes as audience_routes
 from kehu_campaigns.delivery import routes as delivery_routes

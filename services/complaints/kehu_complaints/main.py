@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
-from kehu_chassis.definition import ServiceDefinition
+from kehu_chassis.definition import ServiceDefinition, migrations_of
 from kehu_complaints.cases.jobs import timer_handlers
 from kehu_complaints.cases.routes import case_routes, category_routes, customer_routes
 from kehu_complaints.clocks.routes import clock_routes
@@ -21,7 +19,7 @@ DEFINITION = ServiceDefinition(
     name="complaints",
     schema="complaints",
     settings=Settings,
-    migrations=Path(__file__).parent.parent / "migrations",
+    migrations=migrations_of(__file__),
     routers=(case_routes, clock_routes, extension_routes, customer_routes, category_routes),
     subscriptions=lambda _: SUBSCRIPTIONS,
     timers=timer_handlers,

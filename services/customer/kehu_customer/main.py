@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Final, cast
 
 from kehu_chassis.crypto import KeyRing, check_keys
-from kehu_chassis.definition import Runtime, ServiceDefinition
+from kehu_chassis.definition import Runtime, ServiceDefinition, migrations_of
 from kehu_chassis.subscription import Subscription
 from kehu_customer.accounts.routes import routes as account_routes
 from kehu_customer.consents.routes import resolution_routes
@@ -41,18 +40,11 @@ def _subscriptions(runtime: Runtime) -> Sequence[Subscription]:
     return (*inbound_subscriptions(runtime), TIMELINE)
 
 
-def _migrations() -> Path:
-    # In a wheel they lie within the package, in the repository beside it.
-    package = Path(__file__).parent
-    inside = package / "migrations"
-    return inside if inside.is_dir() else package.parent / "migrations"
-
-
 DEFINITION: Final = ServiceDefinition(
     name="customer",
     schema="customer",
     settings=Settings,
-    migrations=_migrations(),
+    migrations=migrations_of(__file__),
     routers=(
         customer_routes,
         search_routes,

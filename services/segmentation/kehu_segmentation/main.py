@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Final
 
-from kehu_chassis.definition import Runtime, ServiceDefinition
+from kehu_chassis.definition import Runtime, ServiceDefinition, migrations_of
 from kehu_chassis.subscription import Subscription
 from kehu_chassis.timers import TimerHandler
 from kehu_segmentation.directory.consumers import organization
@@ -24,14 +23,6 @@ from kehu_segmentation.tiers.routes import routes as tier_routes
 
 __all__ = ["DEFINITION"]
 
-_PACKAGE: Final = Path(__file__).parent
-
-
-def _migrations() -> Path:
-    # A wheel carries them inside the package; a checkout has them beside it.
-    inside = _PACKAGE / "migrations"
-    return inside if inside.is_dir() else _PACKAGE.parent / "migrations"
-
 
 def _subscriptions(runtime: Runtime) -> Sequence[Subscription]:
     return (organization, features.customers(runtime.clock), features.holdings(runtime.clock))
@@ -45,7 +36,7 @@ DEFINITION: Final = ServiceDefinition(
     name="segmentation",
     schema="segmentation",
     settings=SegmentationSettings,
-    migrations=_migrations(),
+    migrations=migrations_of(__file__),
     routers=(segment_routes, member_routes, feature_routes, customer_routes, tier_routes),
     subscriptions=_subscriptions,
     timers=_timers,
