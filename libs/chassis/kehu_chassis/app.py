@@ -34,6 +34,7 @@ from kehu_chassis.database import Database
 from kehu_chassis.definition import Runtime, ServiceDefinition
 from kehu_chassis.dispatch import Dispatcher
 from kehu_chassis.health import health_routes
+from kehu_chassis.operations import operations_routes
 from kehu_chassis.problems import problem_schemas
 from kehu_chassis.settings import ServiceSettings
 from kehu_chassis.telemetry import TelemetryMiddleware, configure_logging, configure_tracing
@@ -132,7 +133,7 @@ def create_app(definition: ServiceDefinition, settings: ServiceSettings, *, runt
     )
     app.state.runtime = runtime
     app.router.routes.extend(health_routes({"database": database_answers, "migrations": migrated}))
-    for routes in definition.routers:
+    for routes in (*definition.routers, operations_routes(definition.name)):
         # Not include_router: the routes carry their whole path already, and a router inside a router costs each request.
         app.router.routes.extend(routes.routes)
     errors.install(app)

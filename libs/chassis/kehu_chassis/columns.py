@@ -45,7 +45,7 @@ __all__ = [
     "version",
 ]
 
-_CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]|[\ud800-\udfff]")
+_CONTROL: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029]|[\ud800-\udfff]")
 
 
 class ControlCharacter(ValueError):
@@ -53,7 +53,7 @@ class ControlCharacter(ValueError):
 
 
 def refuse_control_characters(value: str) -> str:
-    """Give the text back, or refuse it: only line feed and tab are let through.
+    """Give the text back, or refuse it: only tab and line breaks are let through.
 
     Raises:
         ControlCharacter: names the position, never the text.

@@ -17,14 +17,14 @@ from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError, Re
 
 from kehu_chassis import metrics
 from kehu_chassis.clock import Clock, technical_now
-from kehu_chassis.database import Database, Transaction
+from kehu_chassis.database import Database
 from kehu_chassis.delivery import RETRIABLE, Delivery, TooManyDeadLetters
 from kehu_chassis.failures import describe, pause
 from kehu_chassis.kafka import Kafka
 from kehu_chassis.message import Message, Refused, from_headers
 from kehu_chassis.subscription import Handler, Subscription
 
-__all__ = ["Consumer", "Handler", "Message", "Refused", "Subscription", "request_resume"]
+__all__ = ["Consumer", "Handler", "Message", "Refused", "Subscription"]
 
 log = structlog.get_logger(__name__)
 
@@ -38,19 +38,10 @@ SET state = EXCLUDED.state, reason = EXCLUDED.reason, lag = EXCLUDED.lag, report
 _RESUMED: Final = """
 UPDATE consumer_states SET resume_requested = false WHERE subscription = $1 AND resume_requested RETURNING true
 """
-_REQUEST_RESUME: Final = """
-UPDATE consumer_states SET resume_requested = true WHERE subscription = $1 AND state = 'stopped'
-"""
 
 CARE_EVERY: Final = 1.0
 """Seconds between looks at what operators have asked for."""
 REPORT_EVERY: Final = 5.0
-
-
-async def request_resume(tx: Transaction, subscription: str) -> bool:
-    """Ask the worker to go on with a stopped consumer, and tell whether it was stopped."""
-    status: str = await tx.connection.execute(_REQUEST_RESUME, subscription)
-    return status != "UPDATE 0"
 
 
 class Consumer:

@@ -21,6 +21,8 @@ class Kafka:
     bootstrap: str
     client_id: str = "kehu"
     prefix: str = ""
+    session_timeout: float = 15.0
+    """Seconds after which a member of a group that is not heard from loses its partitions to the others."""
 
     def physical(self, topic: str) -> str:
         """The topic's name on the broker."""
@@ -54,7 +56,8 @@ class Kafka:
             auto_offset_reset="earliest",
             max_poll_records=max_batch,
             fetch_max_wait_ms=1_000,
-            session_timeout_ms=15_000,
+            session_timeout_ms=int(self.session_timeout * 1000),
+            heartbeat_interval_ms=int(self.session_timeout * 200),
             metadata_max_age_ms=60_000,
             retry_backoff_ms=50,
         )

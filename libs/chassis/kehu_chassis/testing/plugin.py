@@ -14,6 +14,7 @@ when a test first asks for them (with several test processes: before the first).
 
 from __future__ import annotations
 
+import asyncio
 import os
 import socket
 import tempfile
@@ -128,7 +129,7 @@ def kafka_bootstrap(request: pytest.FixtureRequest) -> str:
 @pytest.fixture
 async def kafka(kafka_bootstrap: str) -> AsyncIterator[Kafka]:
     """The broker, with topics and groups of this test's own; create topics by `create_topics`."""
-    client = Kafka(kafka_bootstrap, client_id="kehu-test", prefix=f"t{uuid4().hex[:12]}.")
+    client = Kafka(kafka_bootstrap, client_id="kehu-test", prefix=f"t{uuid4().hex[:12]}.", session_timeout=6.0)
     yield client
     admin = client.admin()
     await admin.start()
@@ -250,6 +251,21 @@ def fire_timers(
         return fired
 
     return fire
+
+
+Eventually = Callable[[Callable[[], Awaitable[bool]]], Awaitable[None]]
+
+
+@pytest.fixture
+def eventually() -> Eventually:
+    """Waits until a condition (a coroutine function) holds; fails when it does not within 30 s."""
+
+    async def wait(condition: Callable[[], Awaitable[bool]]) -> None:
+        async with asyncio.timeout(30):
+            while not await condition():  # noqa: ASYNC110  what is waited for is in another process
+                await asyncio.sleep(0.02)
+
+    return wait
 
 
 @pytest.fixture(scope="session", autouse=True)

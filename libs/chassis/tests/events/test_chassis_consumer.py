@@ -14,15 +14,15 @@ import pytest
 from aiokafka import TopicPartition
 
 from kehu_chassis.clock import FixedClock
-from kehu_chassis.consumer import Consumer, Message, Subscription, request_resume
+from kehu_chassis.consumer import Consumer, Message, Subscription
 from kehu_chassis.database import Database, Transaction
 from kehu_chassis.kafka import Kafka, create_topics
+from kehu_chassis.operations import request_resume
 from kehu_chassis.relay import Relay
 from kehu_chassis.testing.databases import ServiceDatabase
+from kehu_chassis.testing.plugin import Eventually
 from kehu_chassis.testing.probe import TOPIC, Probe
 from kehu_contracts.topics import TOPICS
-
-Eventually = Callable[[Callable[[], Awaitable[bool]]], Awaitable[None]]
 
 
 @pytest.fixture
@@ -118,6 +118,7 @@ from kehu_chassis.clock import FixedClock
 from kehu_chassis.consumer import Consumer
 from kehu_chassis.database import Database
 from kehu_chassis.kafka import Kafka
+from kehu_chassis.testing.plugin import Eventually
 from kehu_chassis.testing.probe import Probe
 
 class Stuck(Consumer):
@@ -129,7 +130,7 @@ async def main(dsn, bootstrap, prefix):
     database = await Database.connect(dsn, schema="probe")
     clock = FixedClock()
     probe = Probe(database, clock)
-    await Stuck(database, Kafka(bootstrap, prefix=prefix), "probe", probe.subscription, clock).run()
+    await Stuck(database, Kafka(bootstrap, prefix=prefix, session_timeout=6.0), "probe", probe.subscription, clock).run()
 
 asyncio.run(main(*sys.argv[1:]))
 """
@@ -203,7 +204,7 @@ async def test_a_commit_that_the_group_no_longer_takes_is_no_failure(
 
 @pytest.mark.usefixtures("relay")
 async def test_a_consumer_stopped_by_dead_letters_says_so_and_resumes_when_told(
-    consumer: Consume, probe: Probe, database: Database, effects_are: EffectsAre, eventually: Eventually
+    consumer: Consume, probe: Probe, database: Database, eventually: Eventually
 ) -> None:
     probe.poison = {"!"}
     for _ in range(4):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 from uuid import uuid4
 
@@ -19,29 +19,41 @@ from kehu_chassis.kafka import Kafka, create_topics
 from kehu_chassis.relay import Relay
 from kehu_chassis.replay import NotReplayable, rebuild
 from kehu_chassis.testing.events import Deliver
-from kehu_chassis.testing.plugin import OutboxRows
+from kehu_chassis.testing.plugin import Eventually, OutboxRows
 from kehu_chassis.testing.probe import TOPIC, Probe
 from kehu_contracts.topics import TOPICS
 
+Live = Callable[[Callable[[], Awaitable[bool]]], Awaitable[None]]
+
 
 @pytest.fixture
-async def lived(
-    worker_database: Database, kafka: Kafka, probe: Probe, clock: FixedClock, outbox_rows: OutboxRows
-) -> list[dict[str, Any]]:
+def live(worker_database: Database, kafka: Kafka, probe: Probe, clock: FixedClock, eventually: Eventually) -> Live:
+    """Relay and consume what is in the outbox until a condition holds."""
+
+    async def run(condition: Callable[[], Awaitable[bool]]) -> None:
+        await create_topics(kafka, [topic for topic in TOPICS if topic.name == TOPIC])
+        relay = Relay(worker_database, kafka, "probe")
+        consumer = Consumer(worker_database, kafka, "probe", probe.subscription, clock)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(relay.run())
+            group.create_task(consumer.run())
+            await eventually(condition)
+            relay.stop()
+            consumer.stop()
+
+    return run
+
+
+@pytest.fixture
+async def lived(live: Live, probe: Probe) -> list[dict[str, Any]]:
     """Messages of several customers, consumed as they came; the projection that they left."""
-    await create_topics(kafka, [topic for topic in TOPICS if topic.name == TOPIC])
-    relay = Relay(worker_database, kafka, "probe")
-    consumer = Consumer(worker_database, kafka, "probe", probe.subscription, clock)
-    sending, consuming = asyncio.create_task(relay.run()), asyncio.create_task(consumer.run())
     for n in range(30):
         await probe.state(uuid4(), *(f"{n}-{m}" for m in range(n)))
-    async with asyncio.timeout(30):
-        while len(await probe.effects()) < sum(range(30)):
-            await asyncio.sleep(0.02)
-    relay.stop()
-    consumer.stop()
-    await asyncio.gather(sending, consuming)
-    assert await outbox_rows() == []
+
+    async def all_have_come() -> bool:
+        return len(await probe.effects()) == sum(range(30))
+
+    await live(all_have_come)
     return await probe.rows("projection")
 
 
@@ -60,7 +72,7 @@ async def test_an_empty_schema_is_filled_from_the_topics(
 ) -> None:
     async with worker_database.begin() as tx:
         for table in ("projection", "effects", "inbox", "inbox_positions"):
-            await tx.connection.execute(f"DELETE FROM {table}")
+            await tx.connection.execute(f"DELETE FROM {table}")  # noqa: S608  names above
     await rebuild(worker_database, probe.subscription, kafka)
     assert await probe.rows("projection") == lived
 
@@ -98,21 +110,15 @@ async def test_the_live_consumer_waits_for_the_rebuild_and_doubles_nothing(
 
 
 async def test_what_an_operator_has_skipped_stays_out(
-    worker_database: Database, kafka: Kafka, probe: Probe, clock: FixedClock
+    live: Live, worker_database: Database, kafka: Kafka, probe: Probe, clock: FixedClock
 ) -> None:
-    await create_topics(kafka, [topic for topic in TOPICS if topic.name == TOPIC])
-    customer = uuid4()
     probe.poison = {"!"}
-    relay = Relay(worker_database, kafka, "probe")
-    consumer = Consumer(worker_database, kafka, "probe", probe.subscription, clock)
-    parts = [asyncio.create_task(relay.run()), asyncio.create_task(consumer.run())]
-    await probe.state(customer, "a", "!", "b")
-    async with asyncio.timeout(30):
-        while not await probe.rows("dead_letters"):
-            await asyncio.sleep(0.02)
-    relay.stop()
-    consumer.stop()
-    await asyncio.gather(*parts)
+    await probe.state(uuid4(), "a", "!", "b")
+
+    async def has_died() -> bool:
+        return await probe.rows("dead_letters") != []
+
+    await live(has_died)
     [letter] = await probe.rows("dead_letters")
     async with worker_database.begin() as tx:
         await dead_letters.skip(tx, letter["dead_letter_id"], actor="operator", reason="broken", at=clock.now())

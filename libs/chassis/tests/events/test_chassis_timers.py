@@ -13,6 +13,7 @@ from kehu_chassis.clock import FixedClock, technical_now
 from kehu_chassis.database import Database, Transaction
 from kehu_chassis.parking import park, release
 from kehu_chassis.testing.events import Deliver
+from kehu_chassis.testing.plugin import Eventually
 from kehu_chassis.testing.probe import Probe
 from kehu_chassis.timers import Timers, cancel, schedule
 
@@ -123,14 +124,16 @@ async def test_several_workers_fire_each_timer_once(
 
 
 async def test_a_running_worker_follows_the_clock_and_stops_when_told(
-    database: Database, clock: FixedClock, timers: Timers, probe: Probe
+    database: Database, clock: FixedClock, timers: Timers, probe: Probe, eventually: Eventually
 ) -> None:
     running = asyncio.create_task(timers.run())
     await set_timers(database, clock, a=1)
     clock.advance(timedelta(days=1))
-    async with asyncio.timeout(10):
-        while await probe.effects() != ["a@03"]:
-            await asyncio.sleep(0.02)
+
+    async def has_fired() -> bool:
+        return await probe.effects() == ["a@03"]
+
+    await eventually(has_fired)
     timers.stop()
     await running
 

@@ -1,0 +1,283 @@
+"""What an operator of a service sees and may do, over HTTP; `create_app` gives every service these routes.
+
+Redrive, skip and resume are wishes that the worker fulfils within a second or two; each is audited.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any, Final, Literal
+from uuid import UUID
+
+from fastapi import APIRouter
+
+from kehu_chassis import audit, dead_letters
+from kehu_chassis.auth import Principal
+from kehu_chassis.clock import technical_now
+from kehu_chassis.database import Transaction
+from kehu_chassis.http import Now, Tx, requires, router
+from kehu_chassis.paging import CursorQuery, Page, PageRows, keyset, page_rows
+from kehu_chassis.problems import Conflict, NotFound, problems
+from kehu_chassis.schemas import In, Line, Out
+from kehu_contracts.access import Permission
+
+__all__ = ["operations_routes", "request_resume"]
+
+Reader = Annotated[Principal, requires(Permission.OPERATIONS_READ)]
+Operator = Annotated[Principal, requires(Permission.OPERATIONS_WRITE)]
+
+SILENT_AFTER: Final = 20.0
+"""Seconds without a report after which a consumer's worker is taken for dead."""
+
+
+class SettledOtherwise(Conflict):
+    """The dead letter was settled the other way, or its body was not kept and cannot be redriven."""
+
+    code = "operations.dead_letter_settled"
+    title = "This message was already dealt with otherwise"
+    title_zh = "该消息已按其他方式处理"
+
+
+class ConsumerRuns(Conflict):
+    """Only a stopped consumer can be resumed."""
+
+    code = "operations.consumer_not_stopped"
+    title = "This consumer is not stopped"
+    title_zh = "该消费者未处于停止状态"
+
+
+class ReasonIn(In):
+    """Why an operator steps in."""
+
+    reason: Line
+
+
+class ConsumerOut(Out):
+    """A consumer as its worker last reported it; `silent` when no report has come for 20 s."""
+
+    subscription: str
+    state: Literal["running", "retrying", "stopped", "silent"]
+    reason: str | None
+    lag: int | None
+    held: int
+    open_dead_letters: int
+    reported_at: datetime
+
+
+class OutboxOut(Out):
+    """Events that the broker has still to be given, and the technical age of the oldest in seconds."""
+
+    depth: int
+    oldest_seconds: float | None
+
+
+class HealthOut(Out):
+    """The service at a glance."""
+
+    status: Literal["ok", "degraded"]
+    outbox: OutboxOut
+    consumers: list[ConsumerOut]
+    due_timers: int
+    failing_timers: int
+    parked_messages: int
+    open_dead_letters: int
+
+
+class DeadLetterOut(Out):
+    """A message that could not be handled."""
+
+    dead_letter_id: UUID
+    subscription: str
+    state: Literal["open", "redrive", "skip", "redriven", "skipped"]
+    reason: str
+    attempts: int
+    died_at: datetime
+    settled_at: datetime | None
+    settled_by: str | None
+    id: UUID
+    type: str
+    topic: str
+    partition: int
+    offset: int
+    key: str
+    has_body: bool
+
+
+class DeadLetterDetailOut(DeadLetterOut):
+    """A dead letter and how many later messages of its key wait behind it."""
+
+    held_behind: int
+
+
+def operations_routes(service: str) -> APIRouter:
+    """The routes under `/api/v1/operations/{service}`."""
+    routes = router(f"/operations/{service}", tags=["operations"])
+
+    @routes.get("/health", response_model=HealthOut, name=f"read_{service}_health")
+    async def read_health(_: Reader, tx: Tx, now: Now) -> dict[str, Any]:
+        """Outbox, consumers, timers and dead letters at a glance."""
+        return await _health(tx, now)
+
+    @routes.get("/consumers", response_model=list[ConsumerOut], name=f"list_{service}_consumers")
+    async def list_consumers(_: Reader, tx: Tx) -> list[dict[str, Any]]:
+        """The consumers with state, lag and what waits behind dead letters."""
+        return await _consumers(tx)
+
+    @routes.post(
+        "/consumers/{subscription}/resumptions",
+        response_model=ReasonIn,
+        status_code=202,
+        name=f"resume_{service}_consumer",
+        responses=problems(404, ConsumerRuns),
+    )
+    async def resume_consumer(subscription: str, body: ReasonIn, actor: Operator, tx: Tx, now: Now) -> ReasonIn:
+        """Let a consumer go on that stopped because too many messages died."""
+        if not await request_resume(tx, subscription):
+            known = await tx.connection.fetchval(
+                "SELECT true FROM consumer_states WHERE subscription = $1", subscription
+            )
+            raise ConsumerRuns if known else NotFound
+        resource = ("consumer", subscription)
+        await audit.record(
+            tx, actor=actor, action="consumer.resumption_requested", resource=resource, at=now, reason=body.reason
+        )
+        return body
+
+    @routes.get("/outbox", response_model=OutboxOut, name=f"read_{service}_outbox")
+    async def read_outbox(_: Reader, tx: Tx) -> dict[str, Any]:
+        """How many events wait for the broker, and for how long."""
+        return await _outbox(tx)
+
+    _add_dead_letter_routes(routes, service)
+    return routes
+
+
+def _add_dead_letter_routes(routes: APIRouter, service: str) -> None:
+    @routes.get("/dead-letters", response_model=Page[DeadLetterOut], name=f"list_{service}_dead_letters")
+    async def list_dead_letters(
+        page: CursorQuery,
+        _: Reader,
+        tx: Tx,
+        state: Literal["open", "redrive", "skip", "redriven", "skipped"] | None = None,
+        subscription: str | None = None,
+    ) -> PageRows:
+        """Dead letters, newest first."""
+        statement = dead_letters.list_dead_letters(state=state, subscription=subscription)
+        key = dead_letters.dead_letters.c.dead_letter_id
+        return page_rows(await tx.all(keyset(statement, (key,), page, descending=True)), page, ("dead_letter_id",))
+
+    @routes.get(
+        "/dead-letters/{dead_letter_id}",
+        response_model=DeadLetterDetailOut,
+        name=f"read_{service}_dead_letter",
+        responses=problems(404),
+    )
+    async def read_dead_letter(dead_letter_id: UUID, _: Reader, tx: Tx) -> dict[str, Any]:
+        """One dead letter, and how many messages wait behind it."""
+        return await _found(tx, dead_letter_id)
+
+    @routes.post(
+        "/dead-letters/{dead_letter_id}/redrives",
+        response_model=DeadLetterDetailOut,
+        status_code=202,
+        name=f"redrive_{service}_dead_letter",
+        responses=problems(404, SettledOtherwise),
+    )
+    async def redrive_dead_letter(
+        dead_letter_id: UUID, body: ReasonIn, actor: Operator, tx: Tx, now: Now
+    ) -> dict[str, Any]:
+        """Apply the message again, then those held behind it. Asking twice is asking once."""
+        return await _ask(tx, dead_letter_id, dead_letters.redrive, actor=actor, reason=body.reason, now=now)
+
+    @routes.post(
+        "/dead-letters/{dead_letter_id}/skips",
+        response_model=DeadLetterDetailOut,
+        status_code=202,
+        name=f"skip_{service}_dead_letter",
+        responses=problems(404, SettledOtherwise),
+    )
+    async def skip_dead_letter(
+        dead_letter_id: UUID, body: ReasonIn, actor: Operator, tx: Tx, now: Now
+    ) -> dict[str, Any]:
+        """Leave the message out and apply those held behind it. Asking twice is asking once."""
+        return await _ask(tx, dead_letter_id, dead_letters.skip, actor=actor, reason=body.reason, now=now)
+
+
+_REQUEST_RESUME: Final = """
+UPDATE consumer_states SET resume_requested = true WHERE subscription = $1 AND state = 'stopped'
+"""
+
+
+async def request_resume(tx: Transaction, subscription: str) -> bool:
+    """Ask the worker to go on with a stopped consumer, and tell whether it was stopped."""
+    status: str = await tx.connection.execute(_REQUEST_RESUME, subscription)
+    return status != "UPDATE 0"
+
+
+async def _ask(  # noqa: PLR0913  what both routes have in common
+    tx: Transaction, dead_letter_id: UUID, wish: Any, *, actor: Principal, reason: str, now: datetime
+) -> dict[str, Any]:
+    try:
+        await wish(tx, dead_letter_id, actor=actor, reason=reason, at=now)
+    except dead_letters.NoSuchDeadLetter:
+        raise NotFound from None
+    except dead_letters.AlreadySettled:
+        raise SettledOtherwise from None
+    return await _found(tx, dead_letter_id)
+
+
+async def _found(tx: Transaction, dead_letter_id: UUID) -> dict[str, Any]:
+    try:
+        row, held = await dead_letters.find(tx, dead_letter_id)
+    except dead_letters.NoSuchDeadLetter:
+        raise NotFound from None
+    return {**row, "held_behind": held}
+
+
+_CONSUMERS: Final = """
+SELECT subscription, state, reason, lag, reported_at,
+       (SELECT count(*) FROM held_messages AS held WHERE held.subscription = told.subscription) AS held,
+       (SELECT count(*) FROM dead_letters AS dead
+        WHERE dead.subscription = told.subscription AND dead.state IN ('open', 'redrive', 'skip')) AS open_dead_letters
+FROM consumer_states AS told ORDER BY subscription
+"""
+
+_COUNTS: Final = """
+SELECT (SELECT count(*) FROM timers WHERE due_at <= $1) AS due_timers,
+       (SELECT count(*) FROM timers WHERE attempts > 0) AS failing_timers,
+       (SELECT count(*) FROM parked_messages) AS parked_messages,
+       (SELECT count(*) FROM dead_letters WHERE state IN ('open', 'redrive', 'skip')) AS open_dead_letters
+"""
+
+# The ids are UUIDv7, so the oldest tells when it was written.
+_OUTBOX: Final = """
+SELECT count(*) AS depth,
+       extract(epoch FROM clock_timestamp() - uuid_extract_timestamp((SELECT id FROM outbox ORDER BY position LIMIT 1)))::float8
+           AS oldest_seconds
+FROM outbox
+"""
+
+
+async def _consumers(tx: Transaction) -> list[dict[str, Any]]:
+    now = technical_now()
+    rows = []
+    for row in await tx.connection.fetch(_CONSUMERS):
+        is_silent = (now - row["reported_at"]).total_seconds() > SILENT_AFTER
+        rows.append({**row, "state": "silent" if is_silent else row["state"]})
+    return rows
+
+
+async def _outbox(tx: Transaction) -> dict[str, Any]:
+    return dict(await tx.connection.fetchrow(_OUTBOX))
+
+
+async def _health(tx: Transaction, now: datetime) -> dict[str, Any]:
+    consumers = await _consumers(tx)
+    counts = await tx.connection.fetchrow(_COUNTS, now)
+    well = counts["open_dead_letters"] == 0 and all(consumer["state"] == "running" for consumer in consumers)
+    return {
+        "status": "ok" if well else "degraded",
+        "outbox": await _outbox(tx),
+        "consumers": consumers,
+        **counts,
+    }

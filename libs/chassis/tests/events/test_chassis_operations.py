@@ -1,0 +1,122 @@
+"""What operators see and ask for over HTTP, and who is an operator."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from uuid import uuid4
+
+import pytest
+
+from kehu_chassis.clock import technical_now
+from kehu_chassis.database import Database
+from kehu_chassis.testing.events import Deliver
+from kehu_chassis.testing.http import TestApp
+from kehu_chassis.testing.openapi_rules import violations
+from kehu_chassis.testing.plugin import AppClient
+from kehu_chassis.testing.probe import Probe
+from kehu_contracts.access import Role
+
+BASE = "/api/v1/operations/probe"
+REASON = {"reason": "The rule was mended."}
+
+
+@pytest.fixture
+async def dead(deliver: Deliver, probe: Probe) -> str:
+    """The id of a dead letter with one message behind it."""
+    customer = uuid4()
+    probe.poison = {"!"}
+    await deliver(probe.subscription, [deliver.message(probe.changed(customer, value)) for value in "!b"])
+    probe.poison = set()
+    [letter] = await probe.rows("dead_letters")
+    return str(letter["dead_letter_id"])
+
+
+async def report(database: Database, state: str, seconds_ago: int = 0) -> None:
+    async with database.begin() as tx:
+        await tx.connection.execute(
+            "INSERT INTO consumer_states (subscription, state, lag, reported_at) VALUES ('probe', $1, 3, $2)",
+            state,
+            technical_now() - timedelta(seconds=seconds_ago),
+        )
+
+
+async def test_a_dead_letter_is_listed_read_and_redriven_once(
+    app_client: AppClient, dead: str, deliver: Deliver, probe: Probe
+) -> None:
+    operator = await app_client(Role.OPERATOR)
+    listed = (await operator.get(f"{BASE}/dead-letters", params={"state": "open"})).json()
+    assert [item["dead_letter_id"] for item in listed["items"]] == [dead]
+    assert (await operator.get(f"{BASE}/dead-letters/{dead}")).json()["held_behind"] == 1
+    for _ in range(2):
+        answer = await operator.post(f"{BASE}/dead-letters/{dead}/redrives", json=REASON)
+        assert (answer.status_code, answer.json()["state"]) == (202, "redrive")
+    assert await deliver.settle(probe.subscription) == 1
+    assert (await operator.get(f"{BASE}/dead-letters/{dead}")).json()["state"] == "redriven"
+    assert await probe.effects() == ["!", "b"]
+    refused = await operator.post(f"{BASE}/dead-letters/{dead}/skips", json=REASON)
+    assert (refused.status_code, refused.json()["code"]) == (409, "operations.dead_letter_settled")
+    assert len(await probe.rows("audit")) == 1
+
+
+async def test_only_operators_step_in(app_client: AppClient, dead: str, probe: Probe) -> None:
+    for role, status in ((Role.AUDITOR, 403), (Role.RELATIONSHIP_MANAGER, 403)):
+        client = await app_client(role)
+        answer = await client.post(f"{BASE}/dead-letters/{dead}/skips", json=REASON)
+        assert answer.status_code == status
+    assert (await (await app_client(Role.AUDITOR)).get(f"{BASE}/dead-letters")).status_code == 200
+    assert (await (await app_client(Role.RELATIONSHIP_MANAGER)).get(f"{BASE}/health")).status_code == 403
+    assert [row["state"] for row in await probe.rows("dead_letters")] == ["open"]
+
+
+async def test_an_unknown_dead_letter_is_not_found(app_client: AppClient) -> None:
+    operator = await app_client(Role.OPERATOR)
+    for path in ("redrives", "skips"):
+        answer = await operator.post(f"{BASE}/dead-letters/{uuid4()}/{path}", json=REASON)
+        assert answer.status_code == 404
+
+
+async def test_health_tells_what_waits(
+    app_client: AppClient, worker_database: Database, dead: str, probe: Probe
+) -> None:
+    await report(worker_database, "running")
+    await probe.state(uuid4(), "a")
+    health = (await (await app_client(Role.OPERATOR)).get(f"{BASE}/health")).json()
+    assert health["status"] == "degraded"
+    assert health["open_dead_letters"] == 1
+    # The event stated here, and the copy of the dead letter.
+    assert health["outbox"]["depth"] == 2
+    assert 0 <= health["outbox"]["oldest_seconds"] < 60
+    [consumer] = health["consumers"]
+    assert (consumer["state"], consumer["lag"], consumer["held"], consumer["open_dead_letters"]) == ("running", 3, 1, 1)
+    assert dead
+
+
+async def test_a_worker_that_reports_no_more_is_called_silent(app_client: AppClient, worker_database: Database) -> None:
+    await report(worker_database, "running", seconds_ago=60)
+    [consumer] = (await (await app_client(Role.OPERATOR)).get(f"{BASE}/consumers")).json()
+    assert consumer["state"] == "silent"
+
+
+async def test_only_a_stopped_consumer_is_resumed(
+    app_client: AppClient, worker_database: Database, probe: Probe
+) -> None:
+    operator = await app_client(Role.OPERATOR)
+    missing = await operator.post(f"{BASE}/consumers/probe/resumptions", json=REASON)
+    assert missing.status_code == 404
+    await report(worker_database, "running")
+    refused = await operator.post(f"{BASE}/consumers/probe/resumptions", json=REASON)
+    assert (refused.status_code, refused.json()["code"]) == (409, "operations.consumer_not_stopped")
+    async with worker_database.begin() as tx:
+        await tx.connection.execute("UPDATE consumer_states SET state = 'stopped'")
+    assert (await operator.post(f"{BASE}/consumers/probe/resumptions", json=REASON)).status_code == 202
+    [state] = await probe.rows("consumer_states")
+    assert state["resume_requested"] is True
+
+
+async def test_an_empty_outbox_has_no_age(app_client: AppClient) -> None:
+    outbox = await (await app_client(Role.OPERATOR)).get(f"{BASE}/outbox")
+    assert outbox.json() == {"depth": 0, "oldest_seconds": None}
+
+
+async def test_the_api_document_keeps_the_house_rules(service_app: TestApp) -> None:
+    assert violations(service_app.app) == []
