@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
-from uuid import uuid4
+from typing import Any
+from uuid import UUID, uuid4
 
 import pytest
 
@@ -28,9 +29,9 @@ TODAY = date(2026, 3, 2)
 PHONE, OTHER = uuid4(), uuid4()
 
 
-def a_party(*standings: Standing, **changes) -> Party:
+def a_party(*standings: Standing, **changes: Any) -> Party:
     customer_id = uuid4()
-    values = {
+    values: dict[str, Any] = {
         "customer_id": customer_id,
         "survivor_id": customer_id,
         "status": CustomerStatus.ACTIVE,
@@ -56,7 +57,9 @@ def a_party(*standings: Standing, **changes) -> Party:
         (WITHDRAWN, WITHDRAWN, WITHDRAWN),
     ],
 )
-def test_parties_that_are_one_are_read_most_restrictively(one, other, expected):
+def test_parties_that_are_one_are_read_most_restrictively(
+    one: ConsentStatus | None, other: ConsentStatus | None, expected: ConsentStatus | None
+) -> None:
     assert most_restrictive([one, other]) is expected
 
 
@@ -73,7 +76,12 @@ def test_parties_that_are_one_are_read_most_restrictively(one, other, expected):
         ((Standing(PHONE, GRANTED, T0), Standing(WHOLE_CHANNEL, WITHDRAWN, T0)), WITHDRAWN, WITHDRAWN, WITHDRAWN),
     ],
 )
-def test_a_point_and_its_channel_are_weighed(standings, for_phone, for_other, for_channel):
+def test_a_point_and_its_channel_are_weighed(
+    standings: tuple[Standing, ...],
+    for_phone: ConsentStatus | None,
+    for_other: ConsentStatus | None,
+    for_channel: ConsentStatus | None,
+) -> None:
     assert target_status(standings, PHONE) is for_phone
     assert target_status(standings, OTHER) is for_other
     assert channel_status(standings) is for_channel
@@ -88,11 +96,11 @@ def test_a_point_and_its_channel_are_weighed(standings, for_phone, for_other, fo
         (date(1949, 12, 31), False),
     ],
 )
-def test_a_person_comes_of_age_on_the_eighteenth_birthday(birth_date, minor):
+def test_a_person_comes_of_age_on_the_eighteenth_birthday(birth_date: date | None, *, minor: bool) -> None:
     assert is_minor(birth_date, TODAY) is minor
 
 
-def test_who_is_born_on_a_leap_day_comes_of_age_on_the_first_of_march():
+def test_who_is_born_on_a_leap_day_comes_of_age_on_the_first_of_march() -> None:
     assert is_minor(date(2008, 2, 29), date(2026, 2, 28))
     assert not is_minor(date(2008, 2, 29), date(2026, 3, 1))
 
@@ -130,5 +138,5 @@ GRANT = Standing(WHOLE_CHANNEL, GRANTED, T0)
         ),
     ],
 )
-def test_one_verdict_with_one_reason(party, channel, verdict, point):
+def test_one_verdict_with_one_reason(party: Party, channel: Channel, verdict: Verdict, point: UUID | None) -> None:
     assert resolve(party, channel, TODAY) == (verdict, point)

@@ -38,7 +38,7 @@ def make_resident_id(division: str, birth: date, order: int) -> str:
         ("34052419800101001X", date(1980, 1, 1), Gender.MALE),
     ],
 )
-def test_a_resident_id_tells_birth_date_and_sex(number, birth_date, gender):
+def test_a_resident_id_tells_birth_date_and_sex(number: str, birth_date: date | None, gender: Gender) -> None:
     found = read_resident_id(number, TODAY)
     assert (found.number, found.birth_date, found.gender) == (number, birth_date, gender)
 
@@ -50,7 +50,7 @@ def test_a_resident_id_tells_birth_date_and_sex(number, birth_date, gender):
     st.integers(0, 16),
     st.integers(1, 9),
 )
-def test_every_single_wrong_digit_is_found(division, birth, order, place, shift):
+def test_every_single_wrong_digit_is_found(division: str, birth: date, order: int, place: int, shift: int) -> None:
     number = make_resident_id(division, birth, order)
     assert read_resident_id(number, TODAY).birth_date == birth
     wrong = number[:place] + str((int(number[place]) + shift) % 10) + number[place + 1 :]
@@ -70,13 +70,13 @@ def test_every_single_wrong_digit_is_found(division, birth, order, place, shift)
         ("110105198002300015", "document.birth_date"),
     ],
 )
-def test_a_resident_id_that_cannot_be_is_refused_with_its_code(number, code):
+def test_a_resident_id_that_cannot_be_is_refused_with_its_code(number: str, code: str) -> None:
     with pytest.raises(DocumentRefused) as refused:
         read_resident_id(number, TODAY)
     assert refused.value.code == code
 
 
-def test_numbers_are_written_in_one_form():
+def test_numbers_are_written_in_one_form() -> None:
     assert check_document_number("resident_id", " 11010519491231002x ", TODAY) == "11010519491231002X"
     assert check_document_number("resident_id", "11010519491231002X", TODAY) == "11010519491231002X"
     assert check_document_number("passport", "e12345678", TODAY) == "E12345678"
@@ -86,12 +86,12 @@ def test_numbers_are_written_in_one_form():
 @pytest.mark.parametrize(
     "code", ["9144030071526726XG", "914403001922038216", "91330100799655058B", "91100000100003962T"]
 )
-def test_a_credit_code_with_the_right_check_character_is_taken(code):
+def test_a_credit_code_with_the_right_check_character_is_taken(code: str) -> None:
     assert check_document_number("uscc", code.lower(), TODAY) == code
 
 
 @given(st.text(USCC_ALPHABET, min_size=17, max_size=17), st.integers(0, 16), st.integers(1, 30))
-def test_a_credit_code_has_one_check_character_and_no_wrong_sign_passes(body, place, shift):
+def test_a_credit_code_has_one_check_character_and_no_wrong_sign_passes(body: str, place: int, shift: int) -> None:
     good = [body + sign for sign in USCC_ALPHABET if _taken(body + sign)]
     assert len(good) == 1
     changed = USCC_ALPHABET[(USCC_ALPHABET.index(body[place]) + shift) % 31]
@@ -107,19 +107,19 @@ def _taken(code: str) -> bool:
 
 
 @pytest.mark.parametrize("code", ["9144030071526726XI", "9144030071526726X", "9144030071526726X1"])
-def test_a_wrong_credit_code_is_refused(code):
+def test_a_wrong_credit_code_is_refused(code: str) -> None:
     with pytest.raises(DocumentRefused):
         check_document_number("uscc", code, TODAY)
 
 
 @pytest.mark.parametrize("number", ["", "E", "E12\x0034", "护照12345", "E" * 41])
-def test_another_document_has_letters_and_digits(number):
+def test_another_document_has_letters_and_digits(number: str) -> None:
     with pytest.raises(DocumentRefused) as refused:
         check_document_number("passport", number, TODAY)
     assert refused.value.code == "document.malformed"
 
 
-def test_long_term_and_a_last_day_contradict_each_other():
+def test_long_term_and_a_last_day_contradict_each_other() -> None:
     check_validity(TODAY, None, long_term=True)
     check_validity(TODAY, TODAY, long_term=False)
     with pytest.raises(DocumentRefused) as refused:
@@ -139,5 +139,7 @@ def test_long_term_and_a_last_day_contradict_each_other():
         (TODAY, None, False, DocumentStanding.UNKNOWN),
     ],
 )
-def test_a_document_stands_as_its_days_say(valid_from, valid_until, long_term, expected):
+def test_a_document_stands_as_its_days_say(
+    valid_from: date | None, valid_until: date | None, *, long_term: bool, expected: DocumentStanding
+) -> None:
     assert standing(valid_from, valid_until, long_term=long_term, on=TODAY) is expected

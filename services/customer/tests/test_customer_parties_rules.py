@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -27,8 +28,8 @@ TODAY = date(2026, 3, 2)
 RESIDENT_ID = "11010519491231002X"
 
 
-def a_draft(**changes) -> PartyDraft:
-    values = {"kind": PartyKind.INDIVIDUAL, "name": "张伟", "customer_since": date(2020, 1, 1)}
+def a_draft(**changes: Any) -> PartyDraft:
+    values: dict[str, Any] = {"kind": PartyKind.INDIVIDUAL, "name": "张伟", "customer_since": date(2020, 1, 1)}
     return PartyDraft(**(values | changes))
 
 
@@ -39,12 +40,12 @@ def refusal(draft: PartyDraft) -> set[tuple[str, str]]:
 
 
 # ISO 7064 gives 0794 with check digit 5 as its example of MOD 11,10.
-def test_the_check_digit_is_that_of_the_standard():
+def test_the_check_digit_is_that_of_the_standard() -> None:
     assert number_check_digit("0794") == "5"
 
 
 @given(st.integers(0, 10**10 - 1), st.integers(0, 10), st.integers(1, 9))
-def test_a_mistyped_customer_number_is_no_customer_number(serial, place, shift):
+def test_a_mistyped_customer_number_is_no_customer_number(serial: int, place: int, shift: int) -> None:
     digits = f"{serial:010d}"
     number = f"C{digits}{number_check_digit(digits)}"
     assert is_customer_number(number)
@@ -53,7 +54,7 @@ def test_a_mistyped_customer_number_is_no_customer_number(serial, place, shift):
     assert not is_customer_number(wrong)
 
 
-def test_values_are_written_in_one_form():
+def test_values_are_written_in_one_form() -> None:
     checked = check_draft(
         a_draft(
             name="  张  伟 ",
@@ -74,13 +75,13 @@ def test_values_are_written_in_one_form():
     ]
 
 
-def test_birth_date_and_gender_follow_from_a_resident_id():
+def test_birth_date_and_gender_follow_from_a_resident_id() -> None:
     checked = check_draft(a_draft(documents=(DocumentDraft("resident_id", RESIDENT_ID.lower()),)), TODAY)
     assert (checked.birth_date, checked.gender) == (date(1949, 12, 31), Gender.FEMALE)
     assert checked.documents[0].number == RESIDENT_ID
 
 
-def test_what_contradicts_the_resident_id_is_refused():
+def test_what_contradicts_the_resident_id_is_refused() -> None:
     documents = (DocumentDraft("resident_id", RESIDENT_ID),)
     assert refusal(a_draft(documents=documents, birth_date=date(1950, 1, 1), gender=Gender.MALE)) == {
         ("/birth_date", "party.birth_date_differs"),
@@ -88,7 +89,7 @@ def test_what_contradicts_the_resident_id_is_refused():
     }
 
 
-def test_every_wrong_field_is_named_at_once():
+def test_every_wrong_field_is_named_at_once() -> None:
     draft = a_draft(
         name="张\u0007伟",
         birth_date=date(2027, 1, 1),
@@ -114,13 +115,13 @@ def test_every_wrong_field_is_named_at_once():
     }
 
 
-def test_a_company_has_no_resident_id_and_no_gender():
+def test_a_company_has_no_resident_id_and_no_gender() -> None:
     draft = a_draft(kind=PartyKind.COMPANY, gender=Gender.MALE, documents=(DocumentDraft("resident_id", RESIDENT_ID),))
     assert refusal(draft) == {("/gender", "party.gender"), ("/documents/0/type", "document.kind")}
 
 
 @pytest.mark.parametrize("name", ["", "   ", "...", "x" * 201, "a\u202eb", "\ud800"])
-def test_a_name_has_letters_and_no_hidden_characters(name):
+def test_a_name_has_letters_and_no_hidden_characters(name: str) -> None:
     assert {pointer for pointer, _ in refusal(a_draft(name=name))} == {"/name"}
 
 
@@ -134,7 +135,7 @@ def test_a_name_has_letters_and_no_hidden_characters(name):
         ("华夏科技有限公司", PartyKind.COMPANY, "华夏科技有限公司"),
     ],
 )
-def test_a_masked_name_shows_the_surname(name, kind, shown):
+def test_a_masked_name_shows_the_surname(name: str, kind: PartyKind, shown: str) -> None:
     assert mask_name(name, kind) == shown
 
 
@@ -147,22 +148,22 @@ def test_a_masked_name_shows_the_surname(name, kind, shown):
         ("address", "北京市朝阳区建国路88号", "北京市朝阳区******"),
     ],
 )
-def test_a_masked_contact_can_be_recognised_and_not_used(contact_type, value, shown):
+def test_a_masked_contact_can_be_recognised_and_not_used(contact_type: str, value: str, shown: str) -> None:
     assert mask_contact(contact_type, value) == shown
 
 
-def test_masked_numbers_and_dates():
+def test_masked_numbers_and_dates() -> None:
     assert mask_document_number(RESIDENT_ID) == "110***********002X"
     assert mask_document_number("E12345678") == "*******78"
     assert mask_birth_date(date(1949, 12, 31)) == "1949-**-**"
 
 
-@given(st.text(min_size=1, max_size=40))
-def test_a_mask_never_shows_a_whole_value(value):
+@given(st.text(st.characters(exclude_characters="*"), min_size=1, max_size=40))
+def test_a_mask_never_shows_a_whole_value(value: str) -> None:
     assert mask_document_number(value) != value
     assert mask_contact("address", value) != value
 
 
-def test_auditors_do_not_read_names():
+def test_auditors_do_not_read_names() -> None:
     assert not sees_names({Role.AUDITOR, Role.OPERATOR})
     assert sees_names({Role.AUDITOR, Role.RELATIONSHIP_MANAGER})

@@ -19,10 +19,10 @@ from kehu_customer.parties.changes import touch
 from kehu_customer.parties.drafts import DocumentDraft
 from kehu_customer.parties.queries import lock_customer
 from kehu_customer.parties.rules import PERSONS
-from kehu_customer.parties.sealing import BIRTH_DATE, document_row
+from kehu_customer.parties.sealing import BIRTH_DATE, DOCUMENT, document_row
 from kehu_customer.vault import Vault
 
-__all__ = ["add_document", "insert_document", "known_document", "restate_documents"]
+__all__ = ["add_document", "insert_document", "known_document", "resident_id_of", "restate_documents"]
 
 _insert_document = insert(documents).returning(documents)
 _COLUMNS: Final = (
@@ -77,6 +77,14 @@ def known_document(vault: Vault, held: Sequence[Record], document: DocumentDraft
     numbers = vault.document_probes(document.number)
     same = (row for row in held if row["type"] == document.type and row["number_index"] in numbers)
     return next(same, None)
+
+
+async def resident_id_of(tx: Transaction, vault: Vault, row: Record) -> str | None:
+    """The resident ID number of a locked customer, in clear, for a check."""
+    for paper in await list_documents(tx, row["id"]):
+        if paper["type"] == "resident_id":
+            return vault.open(vault.key_of(row), paper["number_sealed"], DOCUMENT, paper["id"])
+    return None
 
 
 async def restate_documents(tx: Transaction, deed: Deed, row: Record, stated: Sequence[DocumentDraft]) -> bool:

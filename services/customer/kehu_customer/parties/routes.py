@@ -108,9 +108,11 @@ async def change_customer(  # noqa: PLR0913, PLR0917  a route names all that it 
     response: Response,
 ) -> dict[str, Any]:
     """Change attributes; a field that is not given stays as it is."""
-    row = await service.change_customer(
-        tx, Deed(safe, actor, now), customer_id, body.model_dump(exclude_unset=True), expected_version=expected
-    )
+    values = body.model_dump(exclude_unset=True)
+    try:
+        row = await service.change_customer(tx, Deed(safe, actor, now), customer_id, values, expected_version=expected)
+    except PartyRefused as refused:
+        raise party_problem(refused) from None
     response.headers["ETag"] = etag(row["version"])
     return View.of(safe, actor).customer(row)
 

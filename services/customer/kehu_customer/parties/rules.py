@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any, Final
@@ -14,7 +14,13 @@ from email_validator import EmailNotValidError, validate_email
 
 from kehu_contracts.access import Role
 from kehu_contracts.codes import Gender, PartyKind
-from kehu_customer.identity.rules import DocumentRefused, check_document_number, check_validity, read_resident_id
+from kehu_customer.identity.rules import (
+    DocumentRefused,
+    ResidentId,
+    check_document_number,
+    check_validity,
+    read_resident_id,
+)
 from kehu_customer.parties.drafts import ContactDraft, DocumentDraft, PartyDraft
 
 __all__ = [
@@ -22,6 +28,7 @@ __all__ = [
     "FieldError",
     "PartyRefused",
     "ValueRefused",
+    "check_attributes",
     "check_contact",
     "check_document",
     "check_draft",
@@ -206,19 +213,46 @@ def _malformed_codes(draft: PartyDraft) -> Iterator[FieldError]:
 
 
 def _contradictions(draft: PartyDraft, on: date) -> Iterator[FieldError]:
-    # The birth date of a company or an institution is the day of its registration: some are very old.
-    earliest = date(1850, 1, 1) if draft.kind in PERSONS else date(1000, 1, 1)
-    if draft.birth_date is not None and not earliest <= draft.birth_date <= on:
-        yield FieldError("/birth_date", "party.birth_date", "The date cannot be.")
+    yield from _impossible(draft.kind, draft.birth_date, draft.gender, on)
     if draft.customer_since > on:
         yield FieldError("/customer_since", "party.customer_since", "The date lies in the future.")
-    if draft.kind not in PERSONS and draft.gender is not Gender.UNKNOWN:
-        yield FieldError("/gender", "party.gender", "Only a person has a gender.")
     for place, document in enumerate(draft.documents):
         if document.type == "resident_id" and draft.kind not in PERSONS:
             yield FieldError(f"/documents/{place}/type", "document.kind", "Only a person has a resident ID.")
         if document.type == "uscc" and draft.kind is PartyKind.INDIVIDUAL:
             yield FieldError(f"/documents/{place}/type", "document.kind", "An individual has no credit code.")
+
+
+def _impossible(kind: PartyKind, birth_date: date | None, gender: Gender, on: date) -> Iterator[FieldError]:
+    # The birth date of a company or an institution is the day of its registration: some are very old.
+    earliest = date(1850, 1, 1) if kind in PERSONS else date(1000, 1, 1)
+    if birth_date is not None and not earliest <= birth_date <= on:
+        yield FieldError("/birth_date", "party.birth_date", "The date cannot be.")
+    if kind not in PERSONS and gender is not Gender.UNKNOWN:
+        yield FieldError("/gender", "party.gender", "Only a person has a gender.")
+
+
+def check_attributes(values: Mapping[str, Any], resident_id: str | None, on: date) -> None:
+    """Refuse a birth date or gender that cannot be, or that contradicts the customer's resident ID.
+
+    `values` has what is given of `birth_date` and `gender`, and the customer's `kind`.
+
+    Raises:
+        PartyRefused: names every field that is wrong.
+    """
+    birth_date, gender = values.get("birth_date"), values.get("gender", Gender.UNKNOWN)
+    errors = [*_impossible(values["kind"], birth_date, gender, on)]
+    if resident_id is not None:
+        errors.extend(_differing(read_resident_id(resident_id, on), birth_date, gender))
+    if errors:
+        raise PartyRefused(errors)
+
+
+def _differing(facts: ResidentId, birth_date: date | None, gender: Gender) -> Iterator[FieldError]:
+    if birth_date not in {None, facts.birth_date}:
+        yield FieldError("/birth_date", "party.birth_date_differs", "The resident ID has another birth date.")
+    if gender not in {Gender.UNKNOWN, facts.gender}:
+        yield FieldError("/gender", "party.gender_differs", "The resident ID has another gender.")
 
 
 def _with_facts_of_documents(draft: PartyDraft, on: date) -> PartyDraft:
@@ -229,12 +263,7 @@ def _with_facts_of_documents(draft: PartyDraft, on: date) -> PartyDraft:
         error = FieldError("/documents", "document.second_resident_id", "A person has one resident ID number.")
         raise PartyRefused([error])
     facts = read_resident_id(resident_ids[0].number, on)
-    errors = []
-    if draft.birth_date not in {None, facts.birth_date}:
-        errors.append(FieldError("/birth_date", "party.birth_date_differs", "The resident ID has another birth date."))
-    if draft.gender not in {Gender.UNKNOWN, facts.gender}:
-        errors.append(FieldError("/gender", "party.gender_differs", "The resident ID has another gender."))
-    if errors:
+    if errors := [*_differing(facts, draft.birth_date, draft.gender)]:
         raise PartyRefused(errors)
     return replace(draft, birth_date=facts.birth_date, gender=facts.gender)
 

@@ -20,14 +20,15 @@ from kehu_chassis.database import Record, Transaction
 from kehu_chassis.http import check_version
 from kehu_chassis.problems import FieldProblem, NotFound, ValidationProblem
 from kehu_chassis.scope import Reach
-from kehu_contracts.codes import CustomerStatus, Gender
+from kehu_contracts.codes import CustomerStatus, Gender, PartyKind
 from kehu_customer.deeds import Deed
-from kehu_customer.identity.service import restate_documents
+from kehu_customer.identity.service import resident_id_of, restate_documents
 from kehu_customer.ownership.queries import check_owner
 from kehu_customer.parties import queries
 from kehu_customer.parties.changes import touch
 from kehu_customer.parties.drafts import ContactDraft, NameType, PartyDraft, RegisteredParty
 from kehu_customer.parties.registration import register_parties, register_party
+from kehu_customer.parties.rules import check_attributes
 from kehu_customer.parties.sealing import BIRTH_DATE, CUSTOMER_NAME, EMPLOYER, NAME, contact_row, name_row
 from kehu_customer.parties.state import emit_state
 from kehu_customer.parties.tables import contact_points, customers, party_names
@@ -115,6 +116,7 @@ async def change_customer(
     Raises:
         NotFound: there is none in the caller's scope.
         PreconditionFailed: somebody else changed it in between.
+        PartyRefused: an attribute cannot be right.
     """
     row = await queries.lock_customer(tx, customer_id)
     check_version(row["version"], expected_version)
@@ -122,6 +124,8 @@ async def change_customer(
     news = {name: value for name, value in values.items() if standing[name] != value}
     if not news:
         return row
+    number = await resident_id_of(tx, deed.vault, row)
+    check_attributes({**news, "kind": PartyKind(row["kind"])}, number, deed.on)
     await tx.execute(update(customers).where(customers.c.id == customer_id).values(_stored(deed.vault, row, news)))
     changed = await touch(tx, deed, customer_id, tuple(sorted(news)), action="customer.changed")
     await emit_state(tx, [customer_id], at=deed.at)

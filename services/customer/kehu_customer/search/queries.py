@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final
 
-from sqlalchemy import ARRAY, Integer, cast, or_, select
+from sqlalchemy import or_, select
 
 from kehu_chassis.database import Record, Transaction
 from kehu_chassis.scope import within_scope_subject
@@ -25,12 +25,7 @@ async def name_candidates(
     tx: Transaction, tokens: Sequence[list[int]], wanted: CustomerFilter, *, all_of: bool
 ) -> list[Record]:
     """Names that hold the tokens, with the key of their party and the customer who now stands for it."""
-    held = [
-        party_names.c.tokens.contains(cast(each, ARRAY(Integer)))
-        if all_of
-        else party_names.c.tokens.overlap(cast(each, ARRAY(Integer)))
-        for each in tokens
-    ]
+    held = [party_names.c.tokens.contains(each) if all_of else party_names.c.tokens.overlap(each) for each in tokens]
     statement = (
         select(
             party_names.c.id,
