@@ -9,10 +9,11 @@ import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from kehu_chassis.clock import SuiteClock
@@ -23,7 +24,6 @@ from kehu_local.dead_letters import dead_letters
 from kehu_local.failures import Failed
 from kehu_local.plan import Plan, choose_ports, find_root
 from kehu_local.status import show_status
-from kehu_local.supervisor import StopRequested
 
 __all__ = ["app", "main"]
 
@@ -90,7 +90,7 @@ def up(  # noqa: PLR0913 - each is an option of the command line.
         plan,
         with_demo=demo,
         at=clock.parse_instant(at) if at else None,
-        say=lambda line: out.print(f"[bold]kehu[/bold] {line}" if not line.startswith(" ") else line, markup=True),
+        say=lambda line: out.print(f"[bold]kehu[/bold] {escape(line)}"),
         on_ready=_show_table,
         streaming=not quiet,
     )
@@ -196,18 +196,14 @@ def _show_table(plan: Plan) -> None:
     out.print()
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command; what fails is told by cause and remedy, and the exit code is 1."""
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run the command and exit; what fails is told by cause and remedy, and the exit code is 1."""
     try:
         app(arguments)
     except (Failed, ServerFailed) as failure:
-        err.print(f"[bold red]kehu:[/bold red] {failure.cause}\n      {failure.remedy}")
-    except StopRequested:
-        err.print("[bold]kehu[/bold] Stopped before it was ready")
+        err.print(f"[bold red]kehu:[/bold red] {escape(failure.cause)}\n      {escape(failure.remedy)}")
     except OSError as error:
         if error.errno != errno.ENOSPC:
             raise
         err.print(f"[bold red]kehu:[/bold red] The disk is full: {error}\n      Free some space and try again.")
-    else:
-        return
     sys.exit(1)

@@ -40,8 +40,9 @@ class LogFile:
 class Output:
     """The log files, and the terminal once `streaming` is set."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, largest: int = LARGEST_LOG) -> None:
         self._folder = folder
+        self._largest = largest
         self._files: dict[str, LogFile] = {}
         self.streaming = False
 
@@ -49,7 +50,7 @@ class Output:
         """Take whole lines of one process."""
         file = self._files.get(name)
         if file is None:
-            file = self._files[name] = LogFile(self.path(name))
+            file = self._files[name] = LogFile(self.path(name), self._largest)
         file.write(lines)
         if self.streaming:
             self._stream(name, lines)

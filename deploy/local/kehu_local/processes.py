@@ -16,7 +16,7 @@ from kehu_local.plan import SERVICES, Plan
 from kehu_local.secrets import Secrets
 from kehu_local.supervisor import Program
 
-__all__ = ["import_services", "kafka_server", "lasting_programs", "migrations", "postgres_server"]
+__all__ = ["Processes", "kafka_server", "postgres_server"]
 
 POSTGRES_SETTINGS: Final = {
     "max_connections": "200",
@@ -60,29 +60,30 @@ def kafka_server(plan: Plan) -> KafkaServer:
     )
 
 
-def import_services() -> None:
-    """Import what all children need, so that they share it; no service starts a thread or a connection by that."""
-    gc.disable()
-    for module in (*ALSO_IMPORTED, *(f"kehu_{service}.main" for service in SERVICES)):
-        try:
-            importlib.import_module(module)
-        except Exception as error:
-            cause = f"{module} cannot be imported: {type(error).__name__}: {error}"
-            raise Failed(cause, "See that the packages are installed as they are here: make python") from error
-    gc.collect()
-    # What is there now is never collected: a collection would touch, and so copy, every shared page.
-    gc.freeze()
+class Processes:
+    """What the runner forks, and what it imports before."""
 
+    def load(self) -> None:
+        """Import what all children need, so that they share it; no thread and no connection is made by that."""
+        gc.disable()
+        for module in (*ALSO_IMPORTED, *(f"kehu_{service}.main" for service in SERVICES)):
+            try:
+                importlib.import_module(module)
+            except Exception as error:
+                cause = f"{module} cannot be imported: {type(error).__name__}: {error}"
+                raise Failed(cause, "See that the packages are installed as they are here: make python") from error
+        gc.collect()
+        # What is there now is never collected: a collection would touch, and so copy, every shared page.
+        gc.freeze()
 
-def migrations(plan: Plan, secrets: Secrets) -> list[Program]:
-    """One program for each schema, which brings it to head."""
-    return [_program(plan, secrets, service, "migrate") for service in (*SERVICES, "gateway")]
+    def migrations(self, plan: Plan, secrets: Secrets) -> list[Program]:
+        """One program for each schema, which brings it to head."""
+        return [_program(plan, secrets, service, "migrate") for service in (*SERVICES, "gateway")]
 
-
-def lasting_programs(plan: Plan, secrets: Secrets) -> list[Program]:
-    """The processes that live as long as the suite."""
-    programs = [_program(plan, secrets, service, command) for service in SERVICES for command in ("api", "worker")]
-    return [*programs, _program(plan, secrets, "gateway", "api")]
+    def lasting(self, plan: Plan, secrets: Secrets) -> list[Program]:
+        """The processes that live as long as the suite; each answers on the port of its name."""
+        programs = [_program(plan, secrets, service, command) for service in SERVICES for command in ("api", "worker")]
+        return [*programs, _program(plan, secrets, "gateway", "api")]
 
 
 def _program(plan: Plan, secrets: Secrets, service: str, command: str) -> Program:

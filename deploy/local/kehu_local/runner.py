@@ -15,7 +15,7 @@ from kehu_local.failures import Failed
 from kehu_local.lock import only_one
 from kehu_local.output import Output
 from kehu_local.plan import Plan, write_json
-from kehu_local.processes import import_services, kafka_server, lasting_programs, migrations, postgres_server
+from kehu_local.processes import Processes, kafka_server, postgres_server
 from kehu_local.secrets import Secrets
 from kehu_local.status import readiness
 from kehu_local.store import provision
@@ -40,6 +40,7 @@ class Runner:
         say: takes the lines that tell a person what happens.
         on_ready: called once, when everything answers.
         streaming: whether the processes' logs go to the terminal, too.
+        processes: what is forked; the suite's own unless told.
     """
 
     def __init__(  # noqa: PLR0913 - each is a choice of its own, given by name.
@@ -51,6 +52,7 @@ class Runner:
         say: Callable[[str], None],
         on_ready: Callable[[Plan], None],
         streaming: bool = True,
+        processes: Processes | None = None,
     ) -> None:
         self._plan = plan
         self._with_demo = with_demo
@@ -58,6 +60,7 @@ class Runner:
         self._say = say
         self._on_ready = on_ready
         self._streaming = streaming
+        self._processes = processes or Processes()
         self._servers: list[PostgresServer | KafkaServer] = []
 
     def run(self) -> None:
@@ -103,7 +106,7 @@ class Runner:
         if self._at is not None:
             clock.start_at(plan.clock_file, self._at)
         with self._step("Services loaded"):
-            import_services()
+            self._processes.load()
         for server in self._servers:
             with self._step(f"{server.name} answers"):
                 server.await_ready()
@@ -115,12 +118,12 @@ class Runner:
                 supervisor,
                 [
                     Program("topics", lambda: _apply_topics(plan)),
-                    *migrations(plan, secrets),
+                    *self._processes.migrations(plan, secrets),
                 ],
             )
         plan.save()
         with self._step("Services and gateway are ready"):
-            for program in lasting_programs(plan, secrets):
+            for program in self._processes.lasting(plan, secrets):
                 supervisor.start(program)
             self._await_ready(supervisor)
         if self._with_demo and not (plan.run / "demo.json").exists():

@@ -7,8 +7,9 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import asyncpg
@@ -25,6 +26,13 @@ server.start()
 print(server.pid, flush=True)
 time.sleep(60)
 """
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """Not below pytest's own folders: each run of pytest sets their modes anew, under another user's feet."""
+    with tempfile.TemporaryDirectory(prefix="kehu-servers-") as made:
+        yield Path(made)
 
 
 def _free_port() -> int:
@@ -58,8 +66,8 @@ async def _number(server: PostgresServer, statement: str) -> int:
 
 
 @pytest.mark.anyio
-async def test_what_was_committed_is_there_after_a_stop_and_a_start(tmp_path: Path) -> None:
-    server = PostgresServer(tmp_path / "data", _free_port())
+async def test_what_was_committed_is_there_after_a_stop_and_a_start(folder: Path) -> None:
+    server = PostgresServer(folder / "data", _free_port())
     with server:
         assert await _number(server, "CREATE TABLE kept AS SELECT 7 AS n; ") is None
     with server:
@@ -67,41 +75,40 @@ async def test_what_was_committed_is_there_after_a_stop_and_a_start(tmp_path: Pa
 
 
 @pytest.mark.anyio
-async def test_a_password_is_asked_for_when_one_was_set(tmp_path: Path) -> None:
-    with PostgresServer(tmp_path / "data", _free_port(), password="correct") as server:
+async def test_a_password_is_asked_for_when_one_was_set(folder: Path) -> None:
+    with PostgresServer(folder / "data", _free_port(), password="correct") as server:
         assert await _number(server, "SELECT 1") == 1
         server.password = "wrong"
         with pytest.raises(asyncpg.InvalidPasswordError):
             await _number(server, "SELECT 1")
 
 
-def test_a_taken_port_is_named_and_nothing_is_started(tmp_path: Path) -> None:
+def test_a_taken_port_is_named_and_nothing_is_started(folder: Path) -> None:
     with socket.socket() as holder:
         holder.bind(("127.0.0.1", 0))
         holder.listen()
         port = holder.getsockname()[1]
-        server = PostgresServer(tmp_path / "data", port)
+        server = PostgresServer(folder / "data", port)
         with pytest.raises(ServerFailed, match=f"Port {port}, meant for PostgreSQL, is taken"):
             server.start()
     assert server.pid is None
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root reads every folder")
-def test_an_unreadable_folder_is_named(tmp_path: Path) -> None:
-    folder = tmp_path / "data"
-    folder.mkdir(mode=0)
+def test_an_unreadable_folder_is_named(folder: Path) -> None:
+    (folder / "data").mkdir(mode=0)
     with pytest.raises(ServerFailed, match="cannot be used"):
-        PostgresServer(folder, _free_port()).start()
+        PostgresServer(folder / "data", _free_port()).start()
 
 
-def test_a_data_folder_that_is_a_file_is_named(tmp_path: Path) -> None:
-    (tmp_path / "data").write_text("")
+def test_a_data_folder_that_is_a_file_is_named(folder: Path) -> None:
+    (folder / "data").write_text("")
     with pytest.raises(ServerFailed, match="The data folder of PostgreSQL cannot be used"):
-        PostgresServer(tmp_path / "data", _free_port()).start()
+        PostgresServer(folder / "data", _free_port()).start()
 
 
-def test_a_server_ends_with_the_process_that_started_it_even_when_that_is_killed(tmp_path: Path) -> None:
-    command = [sys.executable, "-c", HOLD, str(tmp_path / "data"), str(_free_port())]
+def test_a_server_ends_with_the_process_that_started_it_even_when_that_is_killed(folder: Path) -> None:
+    command = [sys.executable, "-c", HOLD, str(folder / "data"), str(_free_port())]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as parent:
         assert parent.stdout is not None
         server = int(parent.stdout.readline())
@@ -110,41 +117,41 @@ def test_a_server_ends_with_the_process_that_started_it_even_when_that_is_killed
     _wait_for(lambda: not _lives(server), "the server outlived its killed parent")
 
 
-def test_a_server_left_over_by_another_process_is_ended_first(tmp_path: Path) -> None:
+def test_a_server_left_over_by_another_process_is_ended_first(folder: Path) -> None:
     port = _free_port()
-    command = [sys.executable, "-c", HOLD, str(tmp_path / "data"), str(port)]
+    command = [sys.executable, "-c", HOLD, str(folder / "data"), str(port)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as parent:
         assert parent.stdout is not None
         leftover = int(parent.stdout.readline())
-        with PostgresServer(tmp_path / "data", port) as server:
+        with PostgresServer(folder / "data", port) as server:
             assert server.pid != leftover
             assert not _lives(leftover)
         parent.kill()
 
 
-def test_a_stale_pid_file_that_names_a_foreign_process_does_not_block(tmp_path: Path) -> None:
-    server = PostgresServer(tmp_path / "data", _free_port())
+def test_a_stale_pid_file_that_names_a_foreign_process_does_not_block(folder: Path) -> None:
+    server = PostgresServer(folder / "data", _free_port())
     with server:
         pass
-    (tmp_path / "data" / "postmaster.pid").write_text(f"{os.getpid()}\n{tmp_path}\n")
+    (folder / "data" / "postmaster.pid").write_text(f"{os.getpid()}\n{folder}\n")
     with server:
         assert server.pid is not None
 
 
-def test_a_broker_starts_stops_and_ends_its_leftover(tmp_path: Path, pytestconfig: pytest.Config) -> None:
+def test_a_broker_starts_stops_and_ends_its_leftover(folder: Path, pytestconfig: pytest.Config) -> None:
     jars = pytestconfig.rootpath / ".local" / "jars"
     port = _free_port()
-    broker = KafkaServer(tmp_path / "data", port, jars, controller_port=_free_port(), heap="256m")
+    broker = KafkaServer(folder / "data", port, jars, controller_port=_free_port(), heap="256m")
     with broker:
         pid = broker.pid
         assert pid is not None
-        again = KafkaServer(tmp_path / "data", port, jars, controller_port=broker.controller_port, heap="256m")
+        again = KafkaServer(folder / "data", port, jars, controller_port=broker.controller_port, heap="256m")
         with again:
             assert again.pid != pid
             assert not _lives(pid)
         assert again.pid is None
 
 
-def test_a_broker_without_jars_tells_how_to_fetch_them(tmp_path: Path) -> None:
+def test_a_broker_without_jars_tells_how_to_fetch_them(folder: Path) -> None:
     with pytest.raises(ServerFailed, match="make jars"):
-        KafkaServer(tmp_path / "data", _free_port(), tmp_path / "none").start()
+        KafkaServer(folder / "data", _free_port(), folder / "none").start()

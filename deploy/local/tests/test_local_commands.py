@@ -1,0 +1,155 @@
+"""What the commands understand, and how they refuse."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from kehu_chassis.clock import SuiteClock
+from kehu_chassis.kafka import Kafka
+from kehu_contracts.topics import TOPICS
+from kehu_local import clock, topics
+from kehu_local.cli import main
+from kehu_local.failures import Failed
+from kehu_local.jars import Jar, JarsFailed, fetch_jars, jars_are_complete, read_lock
+from kehu_local.output import Output
+from kehu_local.plan import PORTS, Plan, choose_ports
+from kehu_local.supervisor import _Lives
+
+
+def test_ports_are_moved_by_the_offset_and_then_by_name() -> None:
+    ports = choose_ports(["gateway=9999"], 1000)
+    assert ports["gateway"] == 9999
+    assert ports["kafka"] == PORTS["kafka"] + 1000
+
+
+@pytest.mark.parametrize(
+    ("chosen", "told"),
+    [
+        (["mail=25"], "no port named 'mail'"),
+        (["gateway=http"], "names no port number"),
+        (["gateway=70000"], "no port number for gateway"),
+        (["gateway=8101"], "same port was chosen for customer and gateway"),
+    ],
+)
+def test_a_port_that_makes_no_sense_is_refused(chosen: list[str], told: str) -> None:
+    with pytest.raises(Failed, match=told):
+        choose_ports(chosen, 0)
+
+
+@pytest.mark.parametrize(
+    ("text", "span"),
+    [
+        ("16d", timedelta(days=16)),
+        ("36h", timedelta(hours=36)),
+        ("1w2d", timedelta(days=9)),
+        ("90m", timedelta(minutes=90)),
+        ("45s", timedelta(seconds=45)),
+    ],
+)
+def test_a_span_is_read(text: str, span: timedelta) -> None:
+    assert clock.parse_duration(text) == span
+
+
+@pytest.mark.parametrize("text", ["", "16", "d", "-1d", "1.5h", "16d ", "1y"])
+def test_what_is_no_span_is_refused(text: str) -> None:
+    with pytest.raises(Failed, match="no span of time"):
+        clock.parse_duration(text)
+
+
+@pytest.mark.parametrize("text", ["yesterday", "1999-01-01T09:00"])
+def test_an_instant_needs_a_date_and_a_zone(text: str) -> None:
+    with pytest.raises(Failed):
+        clock.parse_instant(text)
+
+
+def test_the_clock_starts_in_the_past_and_moves_forward_only(tmp_path: Path) -> None:
+    path = tmp_path / "clock.json"
+    start = datetime(1999, 1, 1, 1, 0, tzinfo=UTC)
+    clock.start_at(path, start)
+    assert timedelta() <= SuiteClock(path).now() - start < timedelta(seconds=30)
+    moved = clock.advance(path, timedelta(days=16))
+    assert timedelta(days=16) <= moved - start < timedelta(days=16, seconds=30)
+    with pytest.raises(Failed, match="only moves forward"):
+        clock.set_forward(path, start)
+    assert SuiteClock(path).now() >= moved
+
+
+def test_a_command_without_a_suite_tells_how_to_start_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["clock", "show", "--data", str(tmp_path)])
+    assert ended.value.code == 1
+    assert "make up" in capsys.readouterr().err
+
+
+def test_a_token_is_for_a_user_or_a_client_not_both(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["token", "--user", "rm", "--client", "core-banking"])
+    assert ended.value.code == 1
+    assert "Name either a user or a client" in capsys.readouterr().err
+
+
+def test_a_plan_is_found_again_by_the_other_commands(tmp_path: Path) -> None:
+    plan = Plan(root=tmp_path, data=tmp_path, ports=choose_ports([], 7), kafka="broker:9092")
+    plan.run.mkdir()
+    plan.save()
+    assert Plan.load(tmp_path, tmp_path) == plan
+
+
+def test_servers_that_already_run_need_no_port_here() -> None:
+    used = Plan(root=Path(), data=Path(), kafka="broker:9092", postgres="postgresql://db/kehu").used_ports()
+    assert not {"kafka", "kafka-controller", "postgres"} & set(used)
+
+
+def test_a_full_log_makes_room_and_keeps_the_lines_before(tmp_path: Path) -> None:
+    output = Output(tmp_path, largest=10)
+    output.write("api", b"first line\n")
+    output.write("api", b"second\n")
+    output.close()
+    assert (tmp_path / "api.log.1").read_bytes() == b"first line\n"
+    assert (tmp_path / "api.log").read_bytes() == b"second\n"
+
+
+def test_pauses_between_restarts_double_and_the_fifth_death_within_a_minute_is_the_last() -> None:
+    lives = _Lives()
+    assert [lives.died(float(second)) for second in range(5)] == [0.5, 1.0, 2.0, 4.0, None]
+    assert lives.given_up
+
+
+def test_deaths_that_are_far_apart_never_give_a_child_up() -> None:
+    lives = _Lives()
+    assert [lives.died(minute * 61.0) for minute in range(10)] == [0.5] * 10
+    assert not lives.given_up
+
+
+def test_every_locked_jar_has_a_hash_and_no_address() -> None:
+    jars = read_lock()
+    assert {"kafka_2.13", "log4j-slf4j-impl"} <= {jar.artifact for jar in jars}
+    assert {len(jar.sha256) for jar in jars} == {64}
+
+
+def test_a_jar_that_is_not_the_locked_one_is_refused_and_not_kept(tmp_path: Path) -> None:
+    made = Jar("org.example", "thing", "1", "0" * 64)
+    repository = tmp_path / ".repository" / "org" / "example" / "thing" / "1"
+    repository.mkdir(parents=True)
+    (repository / "thing-1.jar").write_bytes(b"something else")
+    with pytest.raises(JarsFailed, match="locked is"):
+        fetch_jars(tmp_path, [made])
+    assert not jars_are_complete(tmp_path, [made])
+    assert list(tmp_path.rglob("*.jar")) == []
+
+
+async def test_topics_are_created_once_and_differences_are_told(kafka: Kafka, monkeypatch: pytest.MonkeyPatch) -> None:
+    mine = [replace(topic, name=kafka.prefix + topic.name) for topic in TOPICS[:2]]
+    monkeypatch.setattr(topics, "TOPICS", tuple(mine))
+    created = await topics.apply_topics(kafka.bootstrap)
+    assert [change.what for change in created] == ["create with 6 partitions"] * 2
+    assert await topics.apply_topics(kafka.bootstrap) == []
+    grown = replace(mine[0], partitions=12)
+    monkeypatch.setattr(topics, "TOPICS", (grown,))
+    (found,) = [change for change in await topics.plan_topics(kafka.bootstrap) if "partitions" in change.what]
+    assert found.what == "has 6 partitions, should have 12"
+    assert not found.applicable

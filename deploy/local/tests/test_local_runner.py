@@ -1,0 +1,196 @@
+"""The runner: what it starts it keeps alive, what it stops loses nothing, and what goes wrong it names."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import json
+import os
+import signal
+import socket
+import time
+from typing import Any
+
+import asyncpg
+import pytest
+
+from kehu_local import lock
+from kehu_local.cli import main
+from kehu_local.testing import SuiteProcess, lives, wait_for
+
+
+def _pid(suite: SuiteProcess, name: str) -> int:
+    return int(suite.ask(name, "/pid"))
+
+
+def _kill_child(suite: SuiteProcess, name: str) -> None:
+    with contextlib.suppress(OSError, http.client.HTTPException):
+        suite.ask(name, "/die")
+
+
+def _stop(suite: SuiteProcess) -> None:
+    assert suite.interrupt() == 0, suite.text
+
+
+def _exit_code(*arguments: str) -> object:
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    return ended.value.code
+
+
+async def _execute(suite: SuiteProcess, statement: str) -> Any:
+    secrets = json.loads((suite.data / "secrets" / "passwords.json").read_text())
+    connection = await asyncpg.connect(
+        host="127.0.0.1",
+        port=suite.ports["postgres"],
+        user="kehu_customer_owner",
+        password=secrets["roles"]["customer"]["owner"],
+        database="kehu",
+    )
+    try:
+        return await connection.fetchval(statement)
+    finally:
+        await connection.close()
+
+
+async def test_a_second_start_finds_the_data_of_the_first(suite: SuiteProcess) -> None:
+    suite.start_and_wait()
+    await _execute(suite, "CREATE TABLE kept (n int)")
+    await _execute(suite, "INSERT INTO kept VALUES (7)")
+    _stop(suite)
+    suite.start_and_wait()
+    assert await _execute(suite, "SELECT n FROM kept") == 7
+    _stop(suite)
+
+
+async def test_a_role_sees_its_own_schema_only(suite: SuiteProcess) -> None:
+    suite.start_and_wait()
+    with pytest.raises(asyncpg.InsufficientPrivilegeError):
+        await _execute(suite, "CREATE TABLE complaints.foreign_table (n int)")
+    with pytest.raises(asyncpg.InsufficientPrivilegeError):
+        await _execute(suite, "CREATE TABLE public.foreign_table (n int)")
+    _stop(suite)
+
+
+def test_ctrl_c_ends_everything_within_15_seconds_also_the_broker(whole_suite: SuiteProcess) -> None:
+    whole_suite.start_and_wait()
+    started = [*whole_suite.server_pids(), _pid(whole_suite, "customer"), _pid(whole_suite, "gateway")]
+    assert len(started) == 4
+    began = time.monotonic()
+    _stop(whole_suite)
+    assert time.monotonic() - began < 15
+    assert [pid for pid in started if lives(pid)] == []
+
+
+def test_down_stops_the_suite_of_its_data_folder(suite: SuiteProcess, capsys: pytest.CaptureFixture[str]) -> None:
+    suite.start_and_wait()
+    child = _pid(suite, "customer")
+    began = time.monotonic()
+    assert _exit_code("down", "--data", str(suite.data)) == 0
+    assert time.monotonic() - began < 15
+    assert "Stopped" in capsys.readouterr().out
+    assert suite.end() == 0
+    assert not lives(child)
+    assert _exit_code("down", "--data", str(suite.data)) == 0
+    assert "Nothing runs" in capsys.readouterr().out
+
+
+def test_a_child_that_dies_is_started_again_and_that_is_said(suite: SuiteProcess) -> None:
+    suite.start_and_wait()
+    first = _pid(suite, "customer")
+    _kill_child(suite, "customer")
+    assert "customer ended with 3; it is started again in 0.5 s" in suite.wait_for_line("customer ended")
+    wait_for(lambda: suite.answers("customer"), "the child did not come back")
+    assert _pid(suite, "customer") != first
+    _stop(suite)
+
+
+def test_five_deaths_within_a_minute_keep_a_child_down_and_show_its_last_lines(suite: SuiteProcess) -> None:
+    suite.start_and_wait()
+    for _ in range(5):
+        wait_for(lambda: suite.answers("customer"), "the child did not come back")
+        _kill_child(suite, "customer")
+        suite.wait_for_line("customer ended")
+    assert "fifth time within a minute: it stays down" in suite.lines[-1]
+    assert "asked to die" in suite.wait_for_line("  asked to die")
+    assert suite.answers("gateway")
+    assert not suite.answers("customer")
+    _stop(suite)
+
+
+def test_postgresql_is_started_again_when_it_was_killed(suite: SuiteProcess) -> None:
+    suite.start_and_wait()
+    (first,) = suite.server_pids()
+    os.kill(first, signal.SIGKILL)
+    suite.wait_for_line("PostgreSQL ended by SIGKILL")
+    wait_for(lambda: suite.server_pids() not in ([], [first]), "PostgreSQL did not come back")
+    _stop(suite)
+
+
+async def test_a_killed_runner_leaves_nothing_that_blocks_the_next_start(whole_suite: SuiteProcess) -> None:
+    whole_suite.start_and_wait()
+    await _execute(whole_suite, "CREATE TABLE kept AS SELECT 7 AS n")
+    children = [_pid(whole_suite, "customer"), _pid(whole_suite, "gateway")]
+    whole_suite.kill()
+    whole_suite.start_and_wait()
+    assert [pid for pid in children if lives(pid)] == []
+    assert await _execute(whole_suite, "SELECT n FROM kept") == 7
+    _stop(whole_suite)
+
+
+def test_a_port_in_use_is_named_and_nothing_is_left_running(suite: SuiteProcess) -> None:
+    with socket.socket() as holder:
+        holder.bind(("127.0.0.1", suite.ports["gateway"]))
+        holder.listen()
+        suite.start()
+        assert suite.end() == 1
+    port = suite.ports["gateway"]
+    assert f"failed: Port {port}, meant for gateway, is taken" in suite.text
+    assert suite.server_pids() == []
+
+
+def test_a_second_runner_of_the_same_folder_is_refused(suite: SuiteProcess) -> None:
+    suite.start_and_wait()
+    second = SuiteProcess(suite.command, suite.data, suite.ports)
+    second.start()
+    assert second.end() == 1
+    assert f"runs already (process {suite.runner_pid})" in second.text
+    assert lock.holder(suite.data / "run") == suite.runner_pid
+    assert suite.answers("customer")
+    _stop(suite)
+
+
+def test_a_data_folder_that_cannot_be_used_is_named(suite: SuiteProcess) -> None:
+    suite.data.write_text("a file, no folder")
+    suite.start()
+    assert suite.end() == 1
+    assert f"failed: The data folder {suite.data} cannot be used" in suite.text
+
+
+def test_lost_secrets_are_named_and_not_made_anew(suite: SuiteProcess) -> None:
+    suite.start_and_wait()
+    _stop(suite)
+    keys = suite.data / "secrets" / "keys.json"
+    keys.unlink()
+    suite.start()
+    assert suite.end() == 1
+    assert f"{keys} is missing" in suite.text
+    assert not keys.exists()
+
+
+def test_secrets_are_for_the_owner_alone(suite: SuiteProcess) -> None:
+    suite.start_and_wait()
+    _stop(suite)
+    files = [path for path in (suite.data / "secrets").rglob("*") if path.is_file()]
+    assert len(files) == 6
+    assert {path.stat().st_mode & 0o777 for path in files} == {0o600}
+
+
+def test_a_broker_that_does_not_answer_is_named(suite: SuiteProcess) -> None:
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        suite.command[-1] = broker = f"127.0.0.1:{closed.getsockname()[1]}"
+        suite.start()
+        assert suite.end() == 1
+    assert f"Kafka at {broker} does not answer" in suite.text
+    assert [pid for pid in suite.server_pids() if lives(pid)] == []
