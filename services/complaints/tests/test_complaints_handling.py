@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import Any
@@ -282,3 +283,13 @@ async def test_each_deed_is_audited_without_its_words(
         ("complaint.accept", "handler", case["complaint_id"]),
     ]
     assert rows[1]["details"] == {"from": "received", "to": "accepted"}
+
+
+async def test_of_ten_who_accept_at_once_one_does(
+    handler: httpx.AsyncClient, file_complaint: Any, outbox_rows: Rows
+) -> None:
+    case = await file_complaint()
+    url = f"/api/v1/complaints/{case['complaint_id']}/acceptances"
+    answers = await asyncio.gather(*(handler.post(url, json={}) for _ in range(10)))
+    assert sorted(answer.status_code for answer in answers) == [201, *[409] * 9]
+    assert [row["sequence"] for row in await outbox_rows()] == [1, 2, 3, 4]

@@ -84,12 +84,25 @@ _STAFF_UNIT: Final = select(scope_staff.c.unit_id).where(
     scope_staff.c.staff_id == bindparam("staff_id"), scope_staff.c.active
 )
 _SURVIVOR: Final = scope_subjects.alias("survivor")
+
+
+def _in_reach(unit_id: ColumnElement[Any]) -> ColumnElement[bool]:
+    """Asked of the database itself: units and subjects of the directory have no row-level security behind the query."""
+    return or_(func.scope_all(), unit_id == func.any(func.scope_units_in_reach()))
+
+
 _CUSTOMER: Final = (
     select(_SURVIVOR.c.subject_id, _SURVIVOR.c.unit_id)
     .select_from(scope_subjects.join(_SURVIVOR, _SURVIVOR.c.subject_id == scope_subjects.c.survivor_id))
-    .where(scope_subjects.c.subject_id == bindparam("customer_id"), within_scope(_SURVIVOR.c.unit_id))
+    .where(scope_subjects.c.subject_id == bindparam("customer_id"), _in_reach(_SURVIVOR.c.unit_id))
 )
-_MERGED: Final = select(scope_subjects.c.subject_id).where(scope_subjects.c.survivor_id == bindparam("survivor_id"))
+_UNIT: Final = select(scope_units.c.unit_id).where(
+    scope_units.c.unit_id == bindparam("unit_id"), scope_units.c.active, _in_reach(scope_units.c.unit_id)
+)
+_MERGED: Final = select(scope_subjects.c.subject_id).where(
+    scope_subjects.c.survivor_id == bindparam("survivor_id"),
+    scope_subjects.c.survivor_id != scope_subjects.c.subject_id,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,15 +179,12 @@ async def customer_unit(tx: Transaction, customer_id: UUID) -> Record | None:
 
 async def customers_merged_with(tx: Transaction, survivor_id: UUID) -> list[UUID]:
     """The ids of all records that now stand for one customer."""
-    return [row["subject_id"] for row in await tx.all(_MERGED, {"survivor_id": survivor_id})]
+    return [survivor_id, *(row["subject_id"] for row in await tx.all(_MERGED, {"survivor_id": survivor_id}))]
 
 
 async def reachable_unit(tx: Transaction, unit_id: UUID) -> bool:
     """Whether the unit exists and lies in the caller's reach."""
-    found = select(scope_units.c.unit_id).where(
-        scope_units.c.unit_id == unit_id, scope_units.c.active, within_scope(scope_units.c.unit_id)
-    )
-    return await tx.first(found) is not None
+    return await tx.first(_UNIT, {"unit_id": unit_id}) is not None
 
 
 async def unit_of_staff(tx: Transaction, staff_id: UUID) -> UUID | None:
