@@ -36,7 +36,8 @@ async def open_resources(runtime: Runtime) -> AsyncIterator[CampaignsResources]:
     settings = cast("CampaignsSettings", runtime.settings)
     secret = "" if settings.client_secret_file is None else settings.client_secret_file.read_text().strip()
     token = ClientCredentials(settings.token_url, settings.client_id, SecretStr(secret))
-    async with ServiceClient(settings.customer_url, token=token) as client:
+    # A slice of customers is decrypted for the answer.
+    async with ServiceClient(settings.customer_url, token=token, timeout=10.0) as client:
         yield CampaignsResources(
             policy=settings.gate_policy(),
             resolver=CustomerServiceResolver(client),

@@ -67,7 +67,7 @@ class FakeResolver:
         self.asked += customer_ids
         if self.meanwhile is not None:
             await self.meanwhile()
-        known = Resolution(consents=True, address="+8613800000000", salutation="王女士")
+        known = Resolution(refusal=None, address="+8613800000000", language="zh")
         return {customer_id: self.answers.get(customer_id, known) for customer_id in customer_ids}
 
 

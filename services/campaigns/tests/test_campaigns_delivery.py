@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
+import httpx
 import pytest
 from sqlalchemy import func, select
 
 from kehu_campaigns.delivery import service
 from kehu_campaigns.delivery.channels import OutboundMessage
+from kehu_campaigns.delivery.resolver import CustomerServiceResolver, ResolverUnavailable
 from kehu_campaigns.delivery.tables import messages, simulated_sends
+from kehu_campaigns.gate.rules import Reason
 from kehu_campaigns.gate.service import Resolution
+from kehu_campaigns.runtime import jobs_of
+from kehu_chassis.client import ServiceClient
 from kehu_chassis.scope import EVERYTHING
+from kehu_chassis.timers import Timers
 from kehu_contracts.campaign import ContactDecided, ContactDeliveryChanged
-from kehu_contracts.codes import DeliveryState
+from kehu_contracts.codes import Channel, DeliveryState, Purpose
 
 
 class RecordingChannel:
@@ -39,8 +47,6 @@ class RecordingChannel:
 
 @pytest.fixture
 def channel(worker_runtime: Any) -> RecordingChannel:
-    from dataclasses import replace  # noqa: PLC0415  Only here.
-
     recording = RecordingChannel()
     worker_runtime.resources = replace(worker_runtime.resources, channel=recording)
     return recording
@@ -81,15 +87,14 @@ async def test_messages_carry_their_values_and_no_address_is_kept(
     outbox_rows: Any,
 ) -> None:
     (customer_id,) = await bank.customers(1)
-    resolver.answers[customer_id] = Resolution(consents=True, address="+8613912345678", salutation="李先生")
+    resolver.answers[customer_id] = Resolution(refusal=None, address="+8613912345678", language="en")
     await make_running(await bank.segment([customer_id]))
     await fire_timers()
     (message,) = channel.taken.values()
-    assert (message.address, message.text) == ("+8613912345678", "李先生您好，TD-12M 今日开售。")
+    assert (message.address, message.text) == ("+8613912345678", "Dear customer您好，TD-12M 今日开售。")
     async with worker_database.begin(scope=EVERYTHING) as tx:
         kept = str(await tx.all(select(messages))) + str(await outbox_rows())
     assert "13912345678" not in kept
-    assert "李先生" not in kept
 
 
 async def test_a_provider_that_times_out_after_taking_a_message_reaches_the_customer_once(
@@ -109,14 +114,11 @@ async def test_a_provider_that_times_out_after_taking_a_message_reaches_the_cust
 async def test_consent_withdrawn_between_decision_and_sending_stops_the_message(
     bank: Any, people: Any, make_running: Any, worker_runtime: Any, clock: Any, resolver: Any, channel: RecordingChannel
 ) -> None:
-    from kehu_campaigns.runtime import jobs_of  # noqa: PLC0415  Only here.
-    from kehu_chassis.timers import Timers  # noqa: PLC0415  Only here.
-
     members = await bank.customers(2)
     campaign = await make_running(await bank.segment(members))
     timers = Timers(worker_runtime.database, clock, jobs_of(worker_runtime).timers())
     assert await timers.fire_next()
-    resolver.answers[members[0]] = Resolution(consents=False, address="x", salutation="")
+    resolver.answers[members[0]] = Resolution(refusal=Reason.NO_CONSENT, address="", language="zh")
     while await timers.fire_next():
         pass
     reached = await funnel(people, campaign)
@@ -175,9 +177,6 @@ async def test_reports_in_wrong_order_or_again_change_nothing(
 async def test_a_report_may_be_faster_than_our_own_note(
     bank: Any, make_running: Any, worker_runtime: Any, worker_database: Any, clock: Any, channel: RecordingChannel
 ) -> None:
-    from kehu_campaigns.runtime import jobs_of  # noqa: PLC0415  Only here.
-    from kehu_chassis.timers import Timers  # noqa: PLC0415  Only here.
-
     await make_running(await bank.segment(await bank.customers(1)))
     timers = Timers(worker_runtime.database, clock, jobs_of(worker_runtime).timers())
     await timers.fire_next()
@@ -221,3 +220,71 @@ async def test_a_campaign_ends_with_its_period_and_begins_with_it(
     clock.advance(timedelta(days=28))
     await fire_timers()
     assert (await funnel(people, campaign))["state"] == "finished"
+
+
+ASKED = {"purpose": "marketing", "channel": "sms"}
+
+
+def customer_service(answer: httpx.Response | Exception, seen: list[Any]) -> CustomerServiceResolver:
+    """The resolver with a customer service that gives one answer."""
+
+    def handle(request: httpx.Request) -> httpx.Response:
+        seen.append((request.method, request.url.path, json.loads(request.content)))
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    client = ServiceClient("http://customer.test", transport=httpx.MockTransport(handle), attempts=1)
+    return CustomerServiceResolver(client)
+
+
+async def test_each_verdict_of_the_customer_service_has_its_meaning() -> None:
+    verdicts = {
+        "allowed": None,
+        "deceased": Reason.DECEASED,
+        "closed": Reason.RELATIONSHIP_CLOSED,
+        "minor": Reason.MINOR,
+        "withdrawn": Reason.NO_CONSENT,
+        "no_consent": Reason.NO_CONSENT,
+        "no_contact_point": Reason.CONTACT_UNAVAILABLE,
+        "unknown_customer": Reason.CONTACT_UNAVAILABLE,
+    }
+    ids = {verdict: uuid4() for verdict in (*verdicts, "merged", "something_new")}
+    items = [
+        {
+            "customer_id": str(customer_id),
+            "verdict": verdict,
+            "survivor_id": None,
+            "contact_point_id": None,
+            "contact_value": "+8613800000000" if verdict == "allowed" else None,
+            "language": "en",
+        }
+        for verdict, customer_id in ids.items()
+    ]
+    seen: list[Any] = []
+    resolver = customer_service(httpx.Response(200, json={"items": items}), seen)
+    answers = await resolver.resolve(purpose=Purpose.MARKETING, channel=Channel.SMS, customer_ids=list(ids.values()))
+    assert {customer_id: answer.refusal for customer_id, answer in answers.items()} == {
+        ids[verdict]: reason for verdict, reason in verdicts.items()
+    }
+    assert answers[ids["allowed"]] == Resolution(refusal=None, address="+8613800000000", language="en")
+    assert seen == [
+        ("POST", "/api/v1/contact-resolutions", ASKED | {"customer_ids": [str(found) for found in ids.values()]})
+    ]
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        httpx.ConnectError("refused"),
+        httpx.Response(503, json={"code": "service.unavailable"}),
+        httpx.Response(403, json={"code": "auth.forbidden"}),
+        httpx.Response(200, json={"items": [{"customer_id": "x"}]}),
+        httpx.Response(200, text="<html>"),
+    ],
+)
+async def test_what_is_no_answer_is_told_as_none(answer: httpx.Response | Exception) -> None:
+    with pytest.raises(ResolverUnavailable):
+        await customer_service(answer, []).resolve(
+            purpose=Purpose.MARKETING, channel=Channel.SMS, customer_ids=[uuid4()]
+        )

@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import func, select
 
 from kehu_campaigns.gate.consumers import COMPLAINTS
-from kehu_campaigns.gate.rules import bucket_of
+from kehu_campaigns.gate.rules import Reason, bucket_of
 from kehu_campaigns.gate.service import Ask, Resolution, decide_members
 from kehu_campaigns.gate.tables import decisions
 from kehu_chassis.scope import EVERYTHING
@@ -82,11 +82,11 @@ async def test_every_member_gets_one_decision_and_reasons_add_up(
     (child,) = await bank.customers(1, birth_year=2010)
     (shop,) = await bank.customers(1, birth_year=2020, kind=PartyKind.COMPANY)
     (silent,) = await bank.customers(1)
-    resolver.answers[silent] = Resolution(consents=False, address="+8613900000000", salutation="")
+    resolver.answers[silent] = Resolution(refusal=Reason.NO_CONSENT, address="", language="zh")
     (angry,) = await bank.customers(1)
     await deliver(COMPLAINTS, [received(angry, clock)])
     (nowhere,) = await bank.customers(1)
-    resolver.answers[nowhere] = Resolution(consents=True, address=None, salutation="")
+    resolver.answers[nowhere] = Resolution(refusal=Reason.CONTACT_UNAVAILABLE, address="", language="zh")
     survivor, duplicate = await bank.customers(2)
     await bank.restate(duplicate, survivor_id=survivor)
     everybody = [*plain, dead, gone, child, shop, silent, angry, nowhere, survivor, duplicate]
@@ -124,7 +124,7 @@ async def test_a_second_worker_finds_nothing_left(
     members = await bank.customers(5)
     campaign = await make_running(await bank.segment(members))
     ask = Ask(Purpose.MARKETING, Channel.SMS, UUID(campaign["id"]), campaign["code"], "salt")
-    answers = {found: Resolution(consents=True, address="x", salutation="") for found in members}
+    answers = {found: Resolution(refusal=None, address="x", language="zh") for found in members}
 
     async def decide() -> int:
         async with worker_database.begin(scope=EVERYTHING) as tx:
@@ -152,7 +152,7 @@ async def test_fifty_campaigns_at_once_do_not_exceed_the_cap(
         )
         for number in range(50)
     ]
-    answers = {found: Resolution(consents=True, address="x", salutation="") for found in [*twins, *others]}
+    answers = {found: Resolution(refusal=None, address="x", language="zh") for found in [*twins, *others]}
 
     async def decide(campaign: dict[str, Any]) -> None:
         ask = Ask(Purpose.MARKETING, Channel(campaign["channel"]), UUID(campaign["id"]), campaign["code"], "salt")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -179,8 +180,6 @@ async def test_campaigns_are_seen_from_their_unit_upwards(bank: Any, people: Any
 
 
 async def test_the_list_is_paged_by_cursor_under_inserts(bank: Any, people: Any, plan_body: Any, clock: Any) -> None:
-    from datetime import timedelta  # noqa: PLC0415  Only this test moves the clock between plans.
-
     segment_id = await bank.segment()
     marketer = await people.marketer()
     for number in range(5):

@@ -257,7 +257,7 @@ def test_thirds_are_rounded_to_a_whole() -> None:
 def test_a_template_names_values_and_chooses_by_them() -> None:
     text = "{% if salutation == '' %}客户{% else %}{{ salutation }}{% endif %}您好：{{ product }}"
     templates.check(text)
-    assert templates.render(text, templates.SAMPLE) == "王女士您好：TD-12M"
+    assert templates.render(text, templates.SAMPLE) == "尊敬的客户您好：TD-12M"
 
 
 @pytest.mark.parametrize(

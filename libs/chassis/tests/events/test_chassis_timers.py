@@ -15,7 +15,7 @@ from kehu_chassis.parking import park, release
 from kehu_chassis.testing.events import Deliver
 from kehu_chassis.testing.plugin import Eventually
 from kehu_chassis.testing.probe import Probe
-from kehu_chassis.timers import Timers, cancel, schedule
+from kehu_chassis.timers import PreparedTimer, Timers, cancel, schedule
 
 
 class Log:
@@ -149,3 +149,78 @@ async def test_a_parked_message_is_released_once_in_the_order_of_parking(
         assert await release(tx, waiting_for=["party:core/1", "party:core/9"]) == [second, first]
         assert await release(tx, waiting_for=["party:core/1"]) == []
         assert await release(tx, waiting_for=[]) == []
+
+
+class Preparing(Log):
+    """A timer that asks another service first; `meanwhile` is what happens while it waits for the answer."""
+
+    def __init__(self, database: Database) -> None:
+        super().__init__()
+        self.database = database
+        self.asked: list[str] = []
+        self.meanwhile: Any = None
+
+    async def ask(self, due_at: datetime, key: str, payload: dict[str, Any]) -> str:
+        assert payload == {}
+        self.asked.append(f"{key}@{due_at:%d}")
+        if key in self.broken:
+            raise RuntimeError("no answer")
+        if self.meanwhile is not None:
+            await self.meanwhile()
+        return "answered"
+
+    async def act(self, tx: Transaction, due_at: datetime, key: str, payload: dict[str, Any], answer: str) -> None:
+        assert answer == "answered"
+        await self.note(tx, due_at, key, payload)
+
+    def timers(self, clock: FixedClock) -> Timers:
+        return Timers(self.database, clock, {"note": self.note, "ask": PreparedTimer(self.ask, self.act)})
+
+
+async def test_a_prepared_timer_asks_before_its_transaction_and_takes_its_place_in_the_order(
+    worker_database: Database, clock: FixedClock, probe: Probe
+) -> None:
+    preparing = Preparing(worker_database)
+    async with worker_database.begin() as tx:
+        for kind, key, days in (("ask", "b", 2), ("note", "c", 3), ("note", "a", 1)):
+            await schedule(tx, due_at=clock.now() + timedelta(days=days), kind=kind, key=key)
+    await fire_all(preparing.timers(clock))
+    assert preparing.asked == []
+    clock.advance(timedelta(days=3))
+    await fire_all(preparing.timers(clock))
+    assert await probe.effects() == ["a@03", "b@04", "c@05"]
+    assert preparing.asked == ["b@04"]
+
+
+async def test_a_prepared_timer_that_another_worker_took_meanwhile_does_nothing(
+    worker_database: Database, clock: FixedClock, probe: Probe
+) -> None:
+    slow, fast = Preparing(worker_database), Preparing(worker_database)
+    async with worker_database.begin() as tx:
+        await schedule(tx, due_at=clock.now(), kind="ask", key="a")
+
+    async def taken_by_another() -> None:
+        assert await fast.timers(clock).fire_next()
+
+    slow.meanwhile = taken_by_another
+    assert await slow.timers(clock).fire_next()
+    assert await probe.effects() == ["a@02"]
+
+
+async def test_a_preparation_that_fails_is_tried_again_and_stops_nobody(
+    worker_database: Database, clock: FixedClock, probe: Probe
+) -> None:
+    preparing = Preparing(worker_database)
+    preparing.broken = {"a"}
+    async with worker_database.begin() as tx:
+        for kind, key in (("ask", "a"), ("note", "b")):
+            await schedule(tx, due_at=clock.now(), kind=kind, key=key)
+    await fire_all(preparing.timers(clock))
+    assert await probe.effects() == ["b@02"]
+    (waiting,) = await probe.rows("timers")
+    assert (waiting["key"], waiting["attempts"]) == ("a", 1)
+    preparing.broken = set()
+    async with worker_database.begin() as tx:
+        await tx.connection.execute("UPDATE timers SET retry_at = NULL")
+    await fire_all(preparing.timers(clock))
+    assert await probe.effects() == ["b@02", "a@02"]

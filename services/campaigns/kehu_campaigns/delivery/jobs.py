@@ -42,7 +42,7 @@ class _Answers:
     """What was learned before the transaction; `complete` is False when the customer service did not answer."""
 
     complete: bool
-    by_customer: dict[UUID, Resolution] = field(default_factory=dict)
+    by_party: dict[UUID, Resolution] = field(default_factory=dict)
     message_ids: tuple[UUID, ...] = ()
     withdrawn: dict[UUID, str] = field(default_factory=dict)
 
@@ -97,7 +97,7 @@ class CampaignJobs:
             return
         due = await audience.due_members(tx, campaign_id, now=due_at, limit=self._slice)
         decided = await gate.decide_members(
-            tx, Ask.of_campaign(campaign), due, answers=learned.by_customer, policy=self._policy, now=due_at
+            tx, Ask.of_campaign(campaign), due, answers=learned.by_party, policy=self._policy, now=due_at
         )
         if await service.queue_messages(tx, campaign, decided, now=due_at):
             await timers.schedule(tx, due_at=due_at, kind=SEND, key=key)
@@ -114,9 +114,9 @@ class CampaignJobs:
         async with self._database.begin(scope=EVERYTHING, read_only=True) as tx:
             campaign = await queries.campaign_of(tx, UUID(key))
             waiting = await service.queued_messages(tx, campaign["id"], limit=self._slice)
-        asked = sorted({row["customer_id"] for row in waiting})
+        asked = sorted({row["survivor_id"] for row in waiting})
         learned = await self._resolve(Purpose(campaign["purpose"]), Channel(campaign["channel"]), asked)
-        ready, withdrawn = service.outbound(campaign, waiting, learned.by_customer)
+        ready, withdrawn = service.outbound(campaign, waiting, learned.by_party)
         if ready:
             await self._channel.send(ready, at=due_at)
         return _Answers(
@@ -158,7 +158,8 @@ class CampaignJobs:
         except ResolverUnavailable as error:
             log.warning("campaign.contacts_unresolved", cause=str(error), customers=len(asked))
             return _Answers(complete=False)
-        return _Answers(complete=True, by_customer=dict(found))
+        # Whom it does not answer about was merged a moment ago: that will be heard of here, too.
+        return _Answers(complete=found.keys() >= set(asked), by_party=dict(found))
 
     def _again(self, due_at: datetime, *, progress: bool) -> datetime:
         # Without an answer it is asked again later in the bank's present, however far in the past the timer was due.

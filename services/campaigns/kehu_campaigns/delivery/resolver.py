@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Protocol
+from typing import Final, Protocol
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict
 
+from kehu_campaigns.gate.rules import Reason
 from kehu_campaigns.gate.service import Resolution
 from kehu_chassis.client import CallFailed, CallRefused, ServiceClient
 from kehu_contracts.codes import Channel, Purpose
@@ -20,12 +21,12 @@ class ResolverUnavailable(Exception):
 
 
 class ContactResolver(Protocol):
-    """Resolves customers to addresses."""
+    """Resolves customers to addresses. Asked with surviving customers, never inside a transaction."""
 
     async def resolve(
         self, *, purpose: Purpose, channel: Channel, customer_ids: Sequence[UUID]
     ) -> Mapping[UUID, Resolution]:
-        """The answer for every customer that was asked about.
+        """The answer for each customer; one that is missing in it was not answered and is asked about again.
 
         Raises:
             ResolverUnavailable: there is no answer at all.
@@ -33,13 +34,26 @@ class ContactResolver(Protocol):
         ...
 
 
+_REFUSALS: Final[Mapping[str, Reason]] = {
+    "deceased": Reason.DECEASED,
+    "closed": Reason.RELATIONSHIP_CLOSED,
+    "minor": Reason.MINOR,
+    "withdrawn": Reason.NO_CONSENT,
+    "no_consent": Reason.NO_CONSENT,
+    "no_contact_point": Reason.CONTACT_UNAVAILABLE,
+    "unknown_customer": Reason.CONTACT_UNAVAILABLE,
+}
+"""What the verdicts of the customer service mean here. `merged` is none of them: this service's projection has to catch
+up with the merge before the survivor can be asked about."""
+
+
 class _Resolved(BaseModel):
     model_config = ConfigDict(extra="ignore")
 
     customer_id: UUID
-    consented: bool
-    address: str | None
-    salutation: str
+    verdict: str
+    contact_value: str | None
+    language: str | None
 
 
 class _Answer(BaseModel):
@@ -49,7 +63,7 @@ class _Answer(BaseModel):
 
 
 class CustomerServiceResolver:
-    """Asks the customer service. Never inside a transaction."""
+    """Asks the customer service."""
 
     def __init__(self, client: ServiceClient) -> None:
         self._client = client
@@ -64,8 +78,10 @@ class CustomerServiceResolver:
         except (CallFailed, CallRefused, ValueError) as error:
             # A refusal (say, of our token) is no word on any customer either.
             raise ResolverUnavailable(type(error).__name__) from error
-        # Whom the customer service does not know cannot be reached.
-        resolved = dict.fromkeys(customer_ids, Resolution(consents=True, address=None, salutation=""))
-        for found in answer.items:
-            resolved[found.customer_id] = Resolution(found.consented, found.address, found.salutation)
-        return resolved
+        return {
+            found.customer_id: Resolution(
+                refusal=_REFUSALS.get(found.verdict), address=found.contact_value or "", language=found.language or "zh"
+            )
+            for found in answer.items
+            if found.verdict == "allowed" or found.verdict in _REFUSALS
+        }

@@ -12,7 +12,7 @@ from sqlalchemy import bindparam, delete, func, insert, select, update
 from kehu_campaigns.delivery import rules
 from kehu_campaigns.delivery.channels import OutboundMessage
 from kehu_campaigns.delivery.tables import messages, simulated_steps
-from kehu_campaigns.delivery.templates import render
+from kehu_campaigns.delivery.templates import SALUTATIONS, render
 from kehu_campaigns.gate.service import Decided, Resolution
 from kehu_campaigns.gate.tables import customers
 from kehu_campaigns.plans.tables import campaigns
@@ -55,10 +55,19 @@ async def queue_messages(
 
 
 async def queued_messages(tx: Transaction, campaign_id: UUID, *, limit: int) -> list[Record]:
-    """The next messages to hand in, without a lock, with the customer's number."""
+    """The next messages to hand in, without a lock, with the customer's number and survivor."""
     statement = (
-        select(messages.c.id, messages.c.customer_id, customers.c.customer_number)
-        .select_from(messages.outerjoin(customers, customers.c.customer_id == messages.c.customer_id))
+        select(
+            messages.c.id,
+            messages.c.customer_id,
+            func.coalesce(scope_subjects.c.survivor_id, messages.c.customer_id).label("survivor_id"),
+            customers.c.customer_number,
+        )
+        .select_from(
+            messages.outerjoin(customers, customers.c.customer_id == messages.c.customer_id).outerjoin(
+                scope_subjects, scope_subjects.c.subject_id == messages.c.customer_id
+            )
+        )
         .where(messages.c.campaign_id == campaign_id, messages.c.state == DeliveryState.QUEUED)
         .order_by(messages.c.id)
         .limit(limit)
@@ -73,14 +82,14 @@ def outbound(
     ready: list[OutboundMessage] = []
     withdrawn: dict[UUID, str] = {}
     for row in waiting:
-        answer = answers.get(row["customer_id"])
+        answer = answers.get(row["survivor_id"])
         if answer is None:
             continue
-        if not answer.consents or answer.address is None:
-            withdrawn[row["id"]] = "contact_unavailable" if answer.consents else "no_consent"
+        if answer.refusal is not None:
+            withdrawn[row["id"]] = answer.refusal
             continue
         values = {
-            "salutation": answer.salutation,
+            "salutation": SALUTATIONS.get(answer.language, SALUTATIONS["zh"]),
             "product": campaign["product_code"],
             "campaign": campaign["code"],
         }

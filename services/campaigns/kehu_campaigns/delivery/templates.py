@@ -13,12 +13,15 @@ from typing import Final
 from jinja2 import StrictUndefined, Template, TemplateSyntaxError, nodes
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-__all__ = ["SAMPLE", "VARIABLES", "TemplateRefused", "check", "render"]
+__all__ = ["SALUTATIONS", "SAMPLE", "VARIABLES", "TemplateRefused", "check", "render"]
 
 VARIABLES: Final = frozenset({"salutation", "product", "campaign"})
 """What a text may name."""
 
-SAMPLE: Final[Mapping[str, str]] = {"salutation": "王女士", "product": "TD-12M", "campaign": "SPRING"}
+SALUTATIONS: Final[Mapping[str, str]] = {"zh": "尊敬的客户", "en": "Dear customer"}
+"""How customers are addressed, by language: names do not leave the customer service."""
+
+SAMPLE: Final[Mapping[str, str]] = {"salutation": SALUTATIONS["zh"], "product": "TD-12M", "campaign": "SPRING"}
 """Values for a preview."""
 
 _ALLOWED: Final = (

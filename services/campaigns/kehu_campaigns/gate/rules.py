@@ -24,6 +24,7 @@ __all__ = [
     "bucket_of",
     "decide",
     "is_duplicate",
+    "is_minor",
     "may_be_minor",
     "needs_resolution",
 ]
@@ -143,10 +144,16 @@ def bucket_of(salt: str, customer_id: UUID) -> int:
     return int.from_bytes(digest[:8], "big") % BUCKETS
 
 
+def is_minor(birth_year: int | None, today_year: int) -> bool:
+    """Whether a person of that year of birth is certainly under 18 this whole year."""
+    return birth_year is not None and today_year - birth_year < ADULT_AGE
+
+
 def may_be_minor(birth_year: int | None, today_year: int) -> bool:
     """Whether a person of that year of birth may be under 18 this year.
 
-    Only the year is known outside the customer service, so the year in which somebody comes of age still counts as minority.
+    Only the year is known outside the customer service. Where it is not asked, the year in which somebody comes of age
+    still counts as minority.
     """
     return birth_year is not None and today_year - birth_year <= ADULT_AGE
 

@@ -67,11 +67,15 @@ class Ask:
 
 @dataclass(frozen=True, slots=True)
 class Resolution:
-    """What the customer service answers about one customer at the time of sending. `address` is personal data."""
+    """What the customer service answers about one party at the time of sending.
 
-    consents: bool
-    address: str | None
-    salutation: str
+    Without a `refusal` the party may be contacted at `address`, which is personal data, and empty where the channel
+    needs none.
+    """
+
+    refusal: Reason | None
+    address: str
+    language: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +104,7 @@ async def assess(  # noqa: PLR0913  Whom, about what, by which rules and when.
 ) -> dict[UUID, tuple[UUID, Verdict]]:
     """Survivor and verdict of each customer, writing nothing.
 
-    With `answers` the customer service's word on consent and reachability counts, and customers without one are left out
+    With `answers`, by the id of the survivor, the customer service's word counts, and customers without one are left out
     when the verdict would need it. Without, consent is taken from the projection and reachability is assumed.
     """
     standings = await queries.standings_of(
@@ -119,9 +123,11 @@ async def assess(  # noqa: PLR0913  Whom, about what, by which rules and when.
     )
     assessed: dict[UUID, tuple[UUID, Verdict]] = {}
     for customer_id, standing in standings.items():
-        answer = None if answers is None else answers.get(customer_id)
         group = groups.get(standing.survivor_id, {})
-        facts = _facts(customer_id, standing, group, ask, policy=policy, now=now, answer=answer)
+        facts = _facts(customer_id, standing, group, ask, policy=policy, now=now)
+        answer = None if answers is None else answers.get(standing.survivor_id)
+        if answers is not None:
+            facts = _with_answer(facts, answer, standing, this_year=_year(now, policy))
         verdict = rules.decide(facts, contact)
         if answers is None or answer is not None or not rules.needs_resolution(verdict):
             assessed[customer_id] = (standing.survivor_id, verdict)
@@ -131,9 +137,10 @@ async def assess(  # noqa: PLR0913  Whom, about what, by which rules and when.
 async def who_needs_resolution(
     tx: Transaction, ask: Ask, customer_ids: Sequence[UUID], *, policy: GatePolicy, now: datetime
 ) -> list[UUID]:
-    """Those about whom nothing can be decided without the customer service."""
+    """The survivors of those about whom nothing can be decided without the customer service."""
     settled = await assess(tx, ask, customer_ids, policy=policy, now=now, answers={})
-    return [customer_id for customer_id in customer_ids if customer_id not in settled]
+    survivors = await queries.survivors_of(tx, [found for found in customer_ids if found not in settled])
+    return sorted(set(survivors.values()))
 
 
 async def decide_members(  # noqa: PLR0913  The same, with what was answered.
@@ -190,20 +197,38 @@ def _facts(  # noqa: PLR0913  The same for one customer.
     *,
     policy: GatePolicy,
     now: datetime,
-    answer: Resolution | None,
 ) -> Facts:
     return Facts(
         merged_duplicate=rules.is_duplicate(customer_id, standing.survivor_id, group),
         deceased=standing.deceased,
         closed=standing.closed,
-        minor=rules.may_be_minor(standing.youngest_birth_year, now.astimezone(policy.quiet_hours.zone).year),
+        minor=rules.may_be_minor(standing.youngest_birth_year, _year(now, policy)),
         held_out=rules.bucket_of(ask.salt, standing.survivor_id) < ask.holdout_basis_points,
-        consents=standing.consents if answer is None else answer.consents,
+        consents=standing.consents,
         open_complaint=standing.open_complaint,
         contacts_in_window=standing.contacts_in_window,
         quiet_until=policy.quiet_hours.until(now),
-        reachable=answer is None or answer.address is not None,
+        reachable=True,
     )
+
+
+def _with_answer(facts: Facts, answer: Resolution | None, standing: Standing, *, this_year: int) -> Facts:
+    """The facts with the customer service's word, which knows the day of birth and consent as they are now."""
+    minor = rules.is_minor(standing.youngest_birth_year, this_year)
+    if answer is None:
+        return replace(facts, minor=minor, consents=True)
+    return replace(
+        facts,
+        deceased=facts.deceased or answer.refusal is Reason.DECEASED,
+        closed=facts.closed or answer.refusal is Reason.RELATIONSHIP_CLOSED,
+        minor=minor or answer.refusal is Reason.MINOR,
+        consents=answer.refusal is not Reason.NO_CONSENT,
+        reachable=answer.refusal is not Reason.CONTACT_UNAVAILABLE,
+    )
+
+
+def _year(now: datetime, policy: GatePolicy) -> int:
+    return now.astimezone(policy.quiet_hours.zone).year
 
 
 async def _defer(tx: Transaction, campaign_id: UUID, verdicts: Mapping[UUID, Verdict]) -> None:
