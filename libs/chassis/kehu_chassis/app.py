@@ -47,7 +47,8 @@ class KehuApp(FastAPI):
 
     def __init__(self, settings: ServiceSettings, **options: Any) -> None:
         self._trace_ratio = settings.trace_ratio
-        super().__init__(**options)
+        # Its own telemetry would trace every request, whatever was sampled, with paths and the texts of errors.
+        super().__init__(telemetry={"tracing": False, "metrics": False, "logs": False}, **options)
 
     def build_middleware_stack(self) -> ASGIApp:
         """Telemetry (which answers unexpected errors too), problems, and FastAPI's closing of files."""

@@ -17,8 +17,10 @@ from starlette.responses import PlainTextResponse
 from starlette.types import Receive, Scope, Send
 
 from kehu_chassis import app as chassis_app
+from kehu_chassis.app import KehuApp
 from kehu_chassis.client import CallFailed, CallRefused, ServiceClient
 from kehu_chassis.definition import ServiceDefinition
+from kehu_chassis.health import health_routes
 from kehu_chassis.settings import ServiceSettings
 from kehu_chassis.telemetry import TelemetryMiddleware
 from kehu_chassis.tracing import current_trace_id, current_traceparent, span, within_trace
@@ -142,6 +144,21 @@ async def test_the_ratio_decides_where_the_caller_has_not(spans: InMemorySpanExp
 class Settings(ServiceSettings, env_prefix="PROBE_"):
     port: int = 0
     worker_port: int = 0
+
+
+async def test_an_application_leaves_no_spans_of_its_own_accord(spans: InMemorySpanExporter) -> None:
+    spans.clear()
+    settings = Settings(
+        database_dsn=SecretStr("postgresql://host/db"),
+        issuer="http://issuer.test",
+        jwks_url="http://issuer.test/jwks",
+        trace_ratio=0,
+    )
+    app = KehuApp(settings)
+    app.router.routes.extend(health_routes({}))
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test") as caller:
+        assert (await caller.get("/health/ready")).status_code == 200
+    assert spans.get_finished_spans() == ()
 
 
 def test_settings_come_from_the_services_prefix_and_the_shared_one(monkeypatch: pytest.MonkeyPatch) -> None:
