@@ -40,7 +40,7 @@ CLEAR = Facts(
 MARKETING = Contact(marketing=True, frequency_cap=2, not_after=None)
 SERVICE = Contact(marketing=False, frequency_cap=2, not_after=None)
 
-BLOCKS = [
+BLOCKS: list[tuple[Reason, dict[str, object]]] = [
     (Reason.MERGED_DUPLICATE, {"merged_duplicate": True}),
     (Reason.DECEASED, {"deceased": True}),
     (Reason.RELATIONSHIP_CLOSED, {"closed": True}),
@@ -108,7 +108,7 @@ def test_each_rule_alone_gives_its_reason(reason: Reason, change: dict[str, obje
 def test_of_several_rules_the_first_gives_the_reason(which: set[int]) -> None:
     changes: dict[str, object] = {}
     for index in which:
-        changes |= BLOCKS[index][1]
+        changes.update(BLOCKS[index][1])
     verdict = gate.decide(replace(CLEAR, **changes), MARKETING)  # type: ignore[arg-type]  # As above.
     assert verdict.reason is BLOCKS[min(which)][0]
     assert verdict.outcome is not DecisionOutcome.ALLOWED

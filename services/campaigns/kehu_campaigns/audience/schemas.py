@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Annotated
 from uuid import UUID
 
 from pydantic import Field
@@ -31,4 +32,4 @@ class WaterfallOut(Out):
 
     campaign_id: UUID
     audience: int
-    reasons: dict[Reason, int] = Field(description="By reason; they add up to the audience")
+    reasons: Annotated[dict[Reason, int], Field(description="By reason; they add up to the audience")]

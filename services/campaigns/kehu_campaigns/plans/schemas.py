@@ -124,7 +124,7 @@ class CampaignOut(Out):
     makers: list[str]
     reviewer: str | None
     review_note: str | None
-    rule_versions: dict[UUID, int] | None = Field(description="Rule version of each segment at the approval")
+    rule_versions: Annotated[dict[UUID, int] | None, Field(description="Rule version of each segment at the approval")]
     audience_size: int | None
     created_at: datetime
     submitted_at: datetime | None

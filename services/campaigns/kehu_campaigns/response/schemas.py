@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from decimal import Decimal
+from typing import Annotated
 from uuid import UUID
 
 from pydantic import Field
@@ -31,9 +32,9 @@ class ArmOut(Out):
     """Conversions of the contacted, or of the holdout 对照组."""
 
     members: int
-    customers: int = Field(description="Customers who converted, merged profiles once")
+    customers: Annotated[int, Field(description="Customers who converted, merged profiles once")]
     openings: int
-    rate: Decimal = Field(description="Customers who converted of members, in percent")
+    rate: Annotated[Decimal, Field(description="Customers who converted of members, in percent")]
 
 
 class CreditOut(Out):
@@ -41,7 +42,7 @@ class CreditOut(Out):
 
     holder_id: UUID | None
     conversions: int
-    share: Decimal = Field(description="Percent; the shares of a list sum to 100")
+    share: Annotated[Decimal, Field(description="Percent; the shares of a list sum to 100")]
 
 
 class AmountOut(Out):
