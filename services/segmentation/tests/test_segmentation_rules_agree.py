@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import date, timedelta
 from decimal import Decimal
 from itertools import count
-from typing import Any
+from typing import Any, Literal
 from uuid import UUID
 
 import duckdb
@@ -23,7 +23,7 @@ from kehu_segmentation.features import tables
 from kehu_segmentation.features.relations import OF_ALL, OF_SOME, load_facts
 from kehu_segmentation.rules.compiler import RELATIONS, compile_rule
 from kehu_segmentation.rules.facts import BalanceFact, CustomerFacts, ProductFact, TransactionFact
-from kehu_segmentation.rules.rules import Boundary, boundaries, evaluate, is_member
+from kehu_segmentation.rules.rules import Boundary, News, boundaries, concerns, evaluate, is_member
 from kehu_segmentation.rules.schemas import Rule, parse_rule
 
 TODAY = date(2026, 3, 31)
@@ -304,3 +304,17 @@ def test_a_verdict_changes_by_time_only_where_a_boundary_is_crossed(
     later = TODAY + timedelta(days=ahead)
     if evaluate(rule, facts, TODAY) != evaluate(rule, facts, later):
         assert any(_crosses(boundary, facts, TODAY, later) for boundary in boundaries(rule))
+
+
+@given(rule=rules, facts=customer_facts(1), fact=st.sampled_from(["balances", "transactions"]))
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_news_that_concern_no_condition_change_no_verdict(
+    rule: Rule, facts: CustomerFacts, fact: Literal["balances", "transactions"]
+) -> None:
+    rows: tuple[BalanceFact | TransactionFact, ...] = getattr(facts, fact)
+    for row in rows:
+        kind = row.kind if isinstance(row, TransactionFact) else None
+        news = News(fact, row.product_class, row.product_code, row.currency, kind, row.business_date)
+        before = replace(facts, **{fact: tuple(other for other in rows if other is not row)})
+        if evaluate(rule, before, TODAY) != evaluate(rule, facts, TODAY):
+            assert concerns(rule, news, TODAY)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from datetime import date
 from typing import cast
+from uuid import UUID
 
 from kehu_chassis.clock import Clock
 from kehu_chassis.database import Transaction
@@ -11,9 +14,12 @@ from kehu_chassis.message import Message
 from kehu_chassis.subscription import Subscription
 from kehu_contracts.customer import CustomerState
 from kehu_contracts.holding import AccountStated, BalanceStated, ProductOpened, TransactionPosted
+from kehu_segmentation.business_days import business_day
 from kehu_segmentation.features import service
 from kehu_segmentation.features.tables import PROJECTION_OF_CUSTOMERS, PROJECTION_OF_HOLDINGS
 from kehu_segmentation.membership.service import Occasion, reevaluate
+from kehu_segmentation.rules.rules import News, concerns
+from kehu_segmentation.rules.schemas import Rule
 from kehu_segmentation.tiers.jobs import begin_assessments
 
 __all__ = ["customers", "holdings"]
@@ -46,7 +52,9 @@ def holdings(clock: Clock) -> Subscription:
         events = [(message.sequence, cast("service.HoldingEvent", message.parse())) for message in messages]
         await service.put_holdings(tx, events)
         event_ids = {event.customer_id: message.id for message, (_, event) in zip(messages, events, strict=True)}
-        await reevaluate(tx, event_ids.keys(), Occasion(clock.now(), "event", event_ids))
+        now = clock.now()
+        concerned = _Concerned([event for _, event in events], business_day(now))
+        await reevaluate(tx, event_ids.keys(), Occasion(now, "event", event_ids), concerned=concerned)
 
     return Subscription(
         name="holdings",
@@ -56,3 +64,29 @@ def holdings(clock: Clock) -> Subscription:
         max_batch=2_000,
         projection_tables=PROJECTION_OF_HOLDINGS,
     )
+
+
+class _Concerned:
+    """Tells for a rule which customers of a batch it may judge differently now: most news touch few rules."""
+
+    def __init__(self, events: Sequence[service.HoldingEvent], today: date) -> None:
+        self._today = today
+        # What an account is may have changed, and with it all that hangs on it.
+        self._always = {event.customer_id for event in events if isinstance(event, AccountStated)}
+        self._by_news: defaultdict[News, set[UUID]] = defaultdict(set)
+        for event in events:
+            for news in _news(event):
+                self._by_news[news].add(event.customer_id)
+
+    def __call__(self, rule: Rule) -> set[UUID]:
+        found = (customers for news, customers in self._by_news.items() if concerns(rule, news, self._today))
+        return self._always.union(*found)
+
+
+def _news(event: service.HoldingEvent) -> Iterator[News]:
+    if isinstance(event, TransactionPosted | BalanceStated):
+        about = (event.product_class, event.product_code, event.currency)
+        if isinstance(event, TransactionPosted):
+            yield News("transactions", *about, event.kind, event.business_date)
+        if isinstance(event, BalanceStated) or event.balance_after is not None:
+            yield News("balances", *about, None, event.business_date)

@@ -7,7 +7,7 @@ never decide about one customer on facts that the other has not seen. A publicat
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from typing import Any, Final, Literal
@@ -125,7 +125,12 @@ async def lock_customers(tx: Transaction, customer_ids: Iterable[UUID]) -> None:
 
 
 async def reevaluate(
-    tx: Transaction, customer_ids: Collection[UUID], occasion: Occasion, *, only: UUID | None = None
+    tx: Transaction,
+    customer_ids: Collection[UUID],
+    occasion: Occasion,
+    *,
+    only: UUID | None = None,
+    concerned: Callable[[Rule], Collection[UUID]] | None = None,
 ) -> int:
     """Judge customers, and whomever they are merged into, by the rules in force; tell how many memberships changed.
 
@@ -134,39 +139,52 @@ async def reevaluate(
         customer_ids: whose facts changed or whose windows moved.
         occasion: when and why.
         only: one segment; else all.
+        concerned: for a rule, those of the customers whose verdict may have changed; else all of them.
     """
     if not tx.side_effects or not customer_ids:
         return 0
     await lock_evaluations(tx)
     segments = await active_segments(tx, only)
+    asked = {it.segment_id: set(customer_ids if concerned is None else concerned(it.rule)) for it in segments}
+    segments = [segment for segment in segments if asked[segment.segment_id]]
     if not segments:
         return 0
-    rows = await tx.connection.fetch(_SURVIVORS, list(customer_ids))
-    events = dict(occasion.event_ids)
-    for row in rows:
-        if row["customer_id"] in events:
-            events.setdefault(row["survivor_id"], events[row["customer_id"]])
-    targets = {*customer_ids, *(row["survivor_id"] for row in rows)}
-    await lock_customers(tx, targets)
+    everybody = set().union(*asked.values())
+    survivors = {
+        row["customer_id"]: row["survivor_id"] for row in await tx.connection.fetch(_SURVIVORS, list(everybody))
+    }
+    targets = {
+        segment_id: found | {survivors[customer_id] for customer_id in found & survivors.keys()}
+        for segment_id, found in asked.items()
+    }
+    await lock_customers(tx, everybody | set(survivors.values()))
     members = await members_by_rule(tx, segments, targets, occasion.today)
+    events = dict(occasion.event_ids)
+    for customer_id, survivor_id in survivors.items():
+        if customer_id in events:
+            events.setdefault(survivor_id, events[customer_id])
     return await _apply(tx, segments, targets, members, replace(occasion, event_ids=events))
 
 
 async def members_by_rule(
-    tx: Transaction, segments: Sequence[ActiveSegment], customer_ids: Collection[UUID], today: date
+    tx: Transaction, segments: Sequence[ActiveSegment], targets: Mapping[UUID, Collection[UUID]], today: date
 ) -> dict[UUID, set[UUID]]:
-    """Which of these customers each rule is TRUE for, by segment."""
-    if len(customer_ids) <= IN_MEMORY_AT_MOST:
-        facts = await facts_for(tx, [segment.rule for segment in segments], customer_ids, today)
+    """Which customers each segment's rule is TRUE for, among those asked for by segment."""
+    everybody = {customer_id for segment in segments for customer_id in targets[segment.segment_id]}
+    if len(everybody) <= IN_MEMORY_AT_MOST:
+        facts = await facts_for(tx, [segment.rule for segment in segments], everybody, today)
         return {
             segment.segment_id: {
-                customer_id for customer_id, known in facts.items() if is_member(segment.rule, known, today)
+                customer_id
+                for customer_id in targets[segment.segment_id]
+                if customer_id in facts and is_member(segment.rule, facts[customer_id], today)
             }
             for segment in segments
         }
     found: dict[UUID, set[UUID]] = {}
     for segment in segments:
-        rows = await tx.connection.fetch(_ruled(OF_SOME, segment.rule, today), list(customer_ids))
+        asked = list(targets[segment.segment_id])
+        rows = await tx.connection.fetch(_ruled(OF_SOME, segment.rule, today), asked)
         found[segment.segment_id] = {row["customer_id"] for row in rows}
     return found
 
@@ -228,13 +246,14 @@ _CROSSING: Final[Mapping[str, str]] = {
 async def _apply(
     tx: Transaction,
     segments: Sequence[ActiveSegment],
-    targets: Collection[UUID],
+    targets: Mapping[UUID, Collection[UUID]],
     members: Mapping[UUID, set[UUID]],
     occasion: Occasion,
 ) -> int:
-    segment_ids = [segment.segment_id for segment in segments]
-    rows = await tx.connection.fetch(_AROUND, list(targets), segment_ids, occasion.at)
-    standing = {(row["segment_id"], row["customer_id"]) for row in rows if row["standing"]}
+    asked = {(it.segment_id, customer_id) for it in segments for customer_id in targets[it.segment_id]}
+    everybody = {customer_id for _, customer_id in asked}
+    rows = await tx.connection.fetch(_AROUND, list(everybody), [it.segment_id for it in segments], occasion.at)
+    standing = {(row["segment_id"], row["customer_id"]) for row in rows if row["standing"]} & asked
     later = {(row["segment_id"], row["customer_id"]) for row in rows if not row["standing"]}
     belonging = {(segment_id, customer_id) for segment_id, found in members.items() for customer_id in found}
     return await _write(tx, segments, belonging - standing - later, standing - belonging - later, occasion)

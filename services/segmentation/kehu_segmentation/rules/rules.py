@@ -15,17 +15,21 @@ from decimal import Decimal
 from typing import Any, Final, Literal
 from uuid import UUID
 
+from kehu_contracts.codes import ProductClass, TransactionKind
 from kehu_segmentation.rules.facts import BalanceFact, CustomerFacts, ProductFact, TransactionFact
 from kehu_segmentation.rules.schemas import (
     AllOf,
     AnyOf,
     BalanceRule,
+    BalanceWhere,
     Leaf,
     NotRule,
     ProductRule,
+    ProductWhere,
     Rule,
     TenureRule,
     TransactionRule,
+    TransactionWhere,
     leaves,
 )
 
@@ -33,8 +37,10 @@ __all__ = [
     "Boundary",
     "Evidence",
     "LeafResult",
+    "News",
     "Verdict",
     "boundaries",
+    "concerns",
     "evaluate",
     "explain",
     "is_member",
@@ -62,6 +68,18 @@ class Boundary:
 
     fact: Fact
     shift: int
+
+
+@dataclass(frozen=True, slots=True)
+class News:
+    """What is new about a customer: a stated balance or a posted movement (then with its kind)."""
+
+    fact: Literal["balances", "transactions"]
+    product_class: ProductClass
+    product_code: str
+    currency: str
+    kind: TransactionKind | None
+    business_date: date
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,15 +168,21 @@ def _in_window(day: date, days: int | None, today: date) -> bool:
     return day <= today and (days is None or day > today - timedelta(days=days))
 
 
+def _matches(where: BalanceWhere | ProductWhere, row: BalanceFact | TransactionFact | ProductFact | News) -> bool:
+    currency = getattr(where, "currency", None)
+    return (
+        (where.product_class is None or row.product_class in where.product_class)
+        and (where.product_code is None or row.product_code in where.product_code)
+        and (currency is None or getattr(row, "currency", None) == currency)
+    )
+
+
 def _balances(leaf: BalanceRule, rows: Sequence[BalanceFact], today: date) -> tuple[Verdict, Any, Sequence[Evidence]]:
     where, measure = leaf.where, leaf.effective_measure
     found = [
         (row.currency, getattr(row, measure), Evidence(row.account_id, None, row.business_date, getattr(row, measure)))
         for row in rows
-        if _in_window(row.business_date, leaf.days, today)
-        and (where.product_class is None or row.product_class in where.product_class)
-        and (where.product_code is None or row.product_code in where.product_code)
-        and (where.currency is None or row.currency == where.currency)
+        if _in_window(row.business_date, leaf.days, today) and _matches(where, row)
     ]
     return _aggregate(leaf, found)
 
@@ -171,9 +195,7 @@ def _transactions(
         (row.currency, row.amount, Evidence(row.account_id, row.transaction_id, row.business_date, row.amount))
         for row in rows
         if _in_window(row.business_date, leaf.days, today)
-        and (where.product_class is None or row.product_class in where.product_class)
-        and (where.product_code is None or row.product_code in where.product_code)
-        and (where.currency is None or row.currency == where.currency)
+        and _matches(where, row)
         and (where.kind is None or row.kind == where.kind)
     ]
     return _aggregate(leaf, found)
@@ -209,8 +231,7 @@ def _products(leaf: ProductRule, rows: Sequence[ProductFact], today: date) -> tu
         for row in rows
         if _in_window(row.opened_on, leaf.opened_within_days, today)
         and (not leaf.open or row.closed_on is None or row.closed_on > today)
-        and (where.product_class is None or row.product_class in where.product_class)
-        and (where.product_code is None or row.product_code in where.product_code)
+        and _matches(where, row)
     ]
     return COMPARISONS[leaf.operator](len(found), leaf.value), len(found), found
 
@@ -237,6 +258,18 @@ def boundaries(rule: Rule) -> frozenset[Boundary]:
                 if days is not None:
                     found |= {Boundary("customer_since", days), Boundary("customer_since", days + 1)}
     return frozenset(found)
+
+
+def concerns(rule: Rule, news: News, today: date) -> bool:
+    """Whether the verdict may change by the news: some condition looks at such a fact, and its date lies in the window."""
+    wanted = BalanceRule if news.fact == "balances" else TransactionRule
+    return any(
+        isinstance(leaf, wanted)
+        and _in_window(news.business_date, leaf.days, today)
+        and _matches(leaf.where, news)
+        and (not isinstance(leaf.where, TransactionWhere) or leaf.where.kind in {None, news.kind})
+        for _, leaf in leaves(rule)
+    )
 
 
 def lookback(rule: Rule, fact: Literal["balances", "transactions"]) -> int | None:
