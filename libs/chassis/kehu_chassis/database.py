@@ -296,7 +296,9 @@ class Database:
     async def give_back(self, connection: Any, *, broken: bool = False) -> None:
         """Return a connection to the pool. Called by `begin` alone."""
         if broken:
-            connection.terminate()
+            # The pool may have noticed by itself, and taken it back already.
+            with contextlib.suppress(asyncpg.InterfaceError):
+                connection.terminate()
         await self._pool.release(connection)
 
     def statements(self, scope: Scope) -> Statements:

@@ -138,6 +138,7 @@ async def _in_order(  # noqa: PLR0913, PLR0917  the parts of one claim
     """What may be applied, each subject's messages by their sequence; what came too early is held back."""
     in_order: list[Message] = []
     early: list[Message] = []
+    advanced: set[Place] = set()
     for message in messages:
         is_new = message.id in unseen
         unseen.discard(message.id)
@@ -149,14 +150,15 @@ async def _in_order(  # noqa: PLR0913, PLR0917  the parts of one claim
             received.count("duplicate")
         elif message.sequence == stands[place] + 1 or message.topic in COMPACTED:
             stands[place] = message.sequence
+            advanced.add(place)
             # A message that was seen but not counted died before a rebuild: it stays dead, and those behind it go on.
             in_order.append(message) if is_new else received.count("duplicate")
         elif is_new:
             early.append(message)
         else:
             received.count("duplicate")
-    if early or waiting:
-        in_order += await _mend(tx, subscription, early, stands, waiting, received)
+    if early or waiting & advanced:
+        in_order += await _mend(tx, subscription, early, stands, waiting & advanced, received)
     return in_order
 
 
@@ -165,15 +167,13 @@ async def _mend(  # noqa: PLR0913, PLR0917  the same
     subscription: Subscription,
     early: list[Message],
     stands: dict[Place, int],
-    waiting: set[Place],
+    closing: set[Place],
     received: Received,
 ) -> list[Message]:
     """Join what came too early, now and before, to its subject where the gap has closed; hold the rest back."""
     candidates = list(early)
-    touched = waiting & stands.keys()
-    if touched:
-        kept = await _take_held(tx, subscription, touched)
-        candidates += kept
+    if closing:
+        candidates += await _take_held(tx, subscription, closing)
     candidates.sort(key=lambda message: message.sequence)
     closed: list[Message] = []
     still_early: list[Message] = []

@@ -7,9 +7,8 @@ sequence has no gap and the events of one subject commit in its order. The relay
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 from uuid import UUID
 
 from kehu_chassis import metrics
@@ -31,8 +30,7 @@ class EventTooLarge(ValueError):
     """An event that the broker would refuse would block all events behind it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Outgoing:
+class Outgoing(NamedTuple):
     """An event that waits for its transaction's commit."""
 
     id: UUID
@@ -96,19 +94,23 @@ ORDER BY place
 """
 
 
+# The same for the one event that most transactions state, at two thirds of the cost.
+_FLUSH_ONE: Final = """
+WITH counted AS (
+    INSERT INTO outbox_subjects AS s (topic, subject, sequence) VALUES ($3, $5, 1)
+    ON CONFLICT (topic, subject) DO UPDATE SET sequence = s.sequence + 1
+    RETURNING s.sequence
+)
+INSERT INTO outbox (id, type, topic, key, subject, sequence, schema, time, traceparent, body)
+SELECT $1, $2, $3, $4, $5, sequence, $6, $7, $8, $9 FROM counted
+"""
+
+
 async def flush(tx: Transaction) -> None:
     """Write what the transaction has added. Called by `Database.begin` before its commit, and by nobody else."""
     added = tx.outgoing
-    await tx.connection.execute(
-        _FLUSH,
-        [event.id for event in added],
-        [event.type for event in added],
-        [event.topic for event in added],
-        [event.key for event in added],
-        [event.subject for event in added],
-        [event.schema for event in added],
-        [event.time for event in added],
-        [event.traceparent for event in added],
-        [event.body for event in added],
-    )
+    if len(added) == 1:
+        await tx.connection.execute(_FLUSH_ONE, *added[0])
+    else:
+        await tx.connection.execute(_FLUSH, *zip(*added, strict=True))
     metrics.OUTBOX_ADDED.inc(len(added))
