@@ -50,7 +50,7 @@ class Message:
     traceparent: str | None = None
     problem: str | None = None
     """Why the message is no CloudEvent, when it is none."""
-    _parsed: list[Contract] = field(default_factory=list, repr=False, compare=False)
+    _parsed: list[Contract] = field(default_factory=list, init=False, repr=False, compare=False)
 
     @property
     def is_sequenced(self) -> bool:
