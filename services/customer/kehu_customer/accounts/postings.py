@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final
 from uuid import UUID
 
@@ -139,22 +139,15 @@ async def post_transactions(tx: Transaction, messages: Sequence[Message]) -> Non
         if not _FIRST_YEAR <= each.body.business_date.year <= _LAST_YEAR:
             raise Refused(f"no business date: {each.body.business_date}")
     await ensure_months(tx, (each.body.business_date for each in stated))
-    holdings = await find_or_await_holdings(tx, {_account_key(each) for each in stated})
-    await hold(
-        tx,
-        [
-            (each, waiting_for(Kind.ACCOUNT, _account_key(each)))
-            for each in stated
-            if _account_key(each) not in holdings
-        ],
-    )
-    postings = {new_id(): each for each in stated if _account_key(each) in holdings}
-    rows = [_transaction_row(each, posting_id, holdings) for posting_id, each in postings.items()]
+    keyed = [(each, _account_key(each)) for each in stated]
+    holdings = await find_or_await_holdings(tx, {key for _, key in keyed})
+    await hold(tx, [(each, waiting_for(Kind.ACCOUNT, key)) for each, key in keyed if key not in holdings])
+    placed = {new_id(): (each, holdings[key]) for each, key in keyed if key in holdings}
+    rows = [_transaction_row(posting_id, *posting) for posting_id, posting in placed.items()]
     fresh = {row["id"] for row in await tx.all(_PUT_TRANSACTIONS, arrays(_TRANSACTION_COLUMNS, rows))}
-    posted = {posting_id: each for posting_id, each in postings.items() if posting_id in fresh}
-    await _put_moved(tx, posted.values(), holdings)
-    for posting_id, each in posted.items():
-        holding = holdings[_account_key(each)]
+    posted = {posting_id: posting for posting_id, posting in placed.items() if posting_id in fresh}
+    await _put_moved(tx, posted.values())
+    for posting_id, (each, holding) in posted.items():
         for holder in holding.holders:
             event = _transaction_posted(each, posting_id, holding, holder)
             outbox.add(tx, event, at=each.message.time, cause=each.message)
@@ -164,13 +157,13 @@ def _account_key(each: Posting) -> SourceKey:
     return SourceKey(each.body.source, each.body.account_source_id)
 
 
-def _transaction_row(each: Posting, posting_id: UUID, holdings: Mapping[SourceKey, Holding]) -> tuple[object, ...]:
+def _transaction_row(posting_id: UUID, each: Posting, holding: Holding) -> tuple[object, ...]:
     body = each.body
     return (
         posting_id,
         body.source,
         body.source_id,
-        holdings[_account_key(each)].account_id,
+        holding.account_id,
         body.kind,
         body.amount,
         body.currency,
@@ -185,13 +178,13 @@ def _transaction_row(each: Posting, posting_id: UUID, holdings: Mapping[SourceKe
     )
 
 
-async def _put_moved(tx: Transaction, posted: Iterable[Posting], holdings: Mapping[SourceKey, Holding]) -> None:
+async def _put_moved(tx: Transaction, posted: Iterable[tuple[Posting, Holding]]) -> None:
     last: dict[UUID, Movement] = {}
-    for each in posted:
+    for each, holding in posted:
         body = each.body
         if body.balance_after is None:
             continue
-        account_id = holdings[_account_key(each)].account_id
+        account_id = holding.account_id
         movement = Movement(body.business_date, body.position, body.booked_at, body.source_id, body.balance_after)
         last[account_id] = max(movement, last.get(account_id, movement))
     if last:
