@@ -56,13 +56,17 @@ async def ensure_template(server: str, schema: str, folder: Path) -> str:
 async def copied_database(server: str, schema: str, template: str) -> AsyncIterator[ServiceDatabase]:
     """A copy of a template, dropped at the end."""
     copied = ServiceDatabase(server, f"kehu_test_{uuid4().hex}", schema)
+    await _command(server, f'CREATE DATABASE "{copied.name}" TEMPLATE "{template}"')
+    try:
+        yield copied
+    finally:
+        await _command(server, f'DROP DATABASE "{copied.name}" WITH (FORCE)')
+
+
+async def _command(server: str, statement: str) -> None:
     admin = await asyncpg.connect(server)
     try:
-        await admin.execute(f'CREATE DATABASE "{copied.name}" TEMPLATE "{template}"')
-        try:
-            yield copied
-        finally:
-            await admin.execute(f'DROP DATABASE "{copied.name}" WITH (FORCE)')
+        await admin.execute(statement)
     finally:
         await admin.close()
 

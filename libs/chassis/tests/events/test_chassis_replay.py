@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 from uuid import uuid4
 
+import asyncpg
 import pytest
 
 from kehu_chassis import dead_letters, outbox, timers
@@ -132,3 +133,11 @@ async def test_what_an_operator_has_skipped_stays_out(
 async def test_what_is_no_projection_is_not_rebuilt(worker_database: Database, kafka: Kafka, probe: Probe) -> None:
     with pytest.raises(NotReplayable):
         await rebuild(worker_database, Subscription("other", (TOPIC,), probe.handle), kafka)
+
+
+async def test_the_worker_may_empty_the_projections_of_the_scope_and_no_audit(worker_database: Database) -> None:
+    async with worker_database.begin() as tx:
+        await tx.connection.execute("TRUNCATE scope_units, scope_staff, scope_subjects")
+    with pytest.raises(asyncpg.InsufficientPrivilegeError):
+        async with worker_database.begin() as tx:
+            await tx.connection.execute("TRUNCATE audit")

@@ -1,0 +1,188 @@
+"""The worker as one process: ready when it can work, and stopped without a loss."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import uuid4
+
+import httpx
+import pytest
+
+from kehu_chassis.clock import FixedClock
+from kehu_chassis.consumer import Message, Subscription
+from kehu_chassis.database import Database, Transaction
+from kehu_chassis.definition import Runtime
+from kehu_chassis.kafka import Kafka, create_topics
+from kehu_chassis.testing.databases import ServiceDatabase
+from kehu_chassis.testing.http import test_settings as settings_for
+from kehu_chassis.testing.plugin import Eventually, OutboxRows, free_port
+from kehu_chassis.testing.probe import DEFINITION, TOPIC, Probe, ProbeSettings
+from kehu_chassis.timers import schedule
+from kehu_chassis.worker import Worker
+from kehu_contracts.topics import TOPICS
+
+
+@pytest.fixture
+async def topics(kafka: Kafka) -> None:
+    await create_topics(kafka, [topic for topic in TOPICS if topic.name in {TOPIC, "kehu.dead-letter.v1"}])
+
+
+@pytest.fixture
+def runtime(worker_runtime: Runtime, service_database: ServiceDatabase) -> Runtime:
+    settings = settings_for(ProbeSettings, service_database.dsn("worker"), worker_port=free_port())
+    return replace(worker_runtime, settings=settings)
+
+
+async def remind(tx: Transaction, _: datetime, key: str, __: dict[str, Any]) -> None:
+    await tx.connection.execute("INSERT INTO effects (subject, sequence, value) VALUES ('', 0, $1)", key)
+
+
+def worker_of(runtime: Runtime, kafka: Kafka, subscription: Subscription) -> Worker:
+    definition = replace(DEFINITION, subscriptions=lambda _: (subscription,), timers=lambda _: {"remind": remind})
+    return Worker(definition, runtime, kafka=kafka)
+
+
+@asynccontextmanager
+async def working(worker: Worker) -> AsyncIterator[None]:
+    task = asyncio.create_task(worker.run())
+    try:
+        yield
+    finally:
+        worker.stop()
+        await task
+
+
+async def readiness(runtime: Runtime) -> tuple[int, dict[str, str]]:
+    async with httpx.AsyncClient() as client:
+        try:
+            answer = await client.get(f"http://127.0.0.1:{runtime.settings.worker_port}/health/ready")
+        except httpx.ConnectError:
+            return 0, {}
+    return answer.status_code, answer.json()["checks"]
+
+
+@pytest.mark.usefixtures("topics")
+async def test_a_worker_sends_consumes_and_fires_timers(
+    runtime: Runtime, kafka: Kafka, probe: Probe, database: Database, clock: FixedClock, eventually: Eventually
+) -> None:
+    async def all_is_done() -> bool:
+        return sorted(await probe.effects()) == ["a", "reminder"]
+
+    async def is_ready() -> bool:
+        return await readiness(runtime) == (
+            200,
+            {"database": "ok", "migrations": "ok", "broker": "ok", "consumers": "ok"},
+        )
+
+    async with working(worker_of(runtime, kafka, probe.subscription)):
+        await eventually(is_ready)
+        await probe.state(uuid4(), "a")
+        async with database.begin() as tx:
+            await schedule(tx, due_at=clock.now() + timedelta(days=1), kind="remind", key="reminder")
+        clock.advance(timedelta(days=2))
+        await eventually(all_is_done)
+
+
+@pytest.mark.usefixtures("topics")
+async def test_a_worker_that_is_stopped_finishes_its_batch_and_leaves_its_group(
+    runtime: Runtime, kafka: Kafka, probe: Probe, outbox_rows: OutboxRows
+) -> None:
+    begun = asyncio.Event()
+    worker: Worker
+
+    async def slowly(tx: Transaction, messages: Sequence[Message]) -> None:
+        begun.set()
+        worker.stop()
+        await asyncio.sleep(0)
+        await probe.handle(tx, messages)
+
+    await probe.state(uuid4(), "a", "b")
+    worker = worker_of(runtime, kafka, probe.with_(handle=slowly))
+    async with asyncio.timeout(30):
+        await worker.run()
+    assert begun.is_set()
+    assert await probe.effects() == ["a", "b"]
+    assert await outbox_rows() == []
+    group = f"{kafka.prefix}kehu.probe.probe"
+    admin = kafka.admin()
+    await admin.start()
+    try:
+        offsets = await admin.list_consumer_group_offsets(group)
+        [described] = await admin.describe_consumer_groups([group])
+    finally:
+        await admin.close()
+    assert sum(offset.offset for offset in offsets.values() if offset.offset > 0) == 2
+    assert "Empty" in str(described)
+
+
+@pytest.mark.usefixtures("topics")
+async def test_a_worker_is_not_ready_while_a_consumer_is_stopped(
+    runtime: Runtime, kafka: Kafka, probe: Probe, eventually: Eventually
+) -> None:
+    probe.poison = {"!"}
+
+    async def says_so() -> bool:
+        status, checks = await readiness(runtime)
+        return status == 503 and checks.get("consumers") == "ConsumerStopped"
+
+    async with working(worker_of(runtime, kafka, probe.with_(dead_letter_limit=0))):
+        await probe.state(uuid4(), "!")
+        await eventually(says_so)
+
+
+async def test_a_worker_without_a_broker_lives_and_is_not_ready(
+    runtime: Runtime, probe: Probe, eventually: Eventually, outbox_rows: OutboxRows
+) -> None:
+    async def says_so() -> bool:
+        status, checks = await readiness(runtime)
+        return status == 503 and checks["broker"] != "ok" and checks["database"] == "ok"
+
+    async with working(worker_of(runtime, Kafka(f"127.0.0.1:{free_port()}"), probe.subscription)):
+        await probe.state(uuid4(), "a")
+        await eventually(says_so)
+    assert len(await outbox_rows()) == 1
+
+
+PROCESS = """
+import sys
+from kehu_chassis.app import run_worker
+from kehu_chassis.testing.http import test_settings
+from kehu_chassis.testing.probe import DEFINITION, ProbeSettings
+dsn, port, bootstrap = sys.argv[1:]
+run_worker(DEFINITION, test_settings(ProbeSettings, dsn, worker_port=int(port), kafka_bootstrap=bootstrap))
+"""
+
+
+async def test_a_process_that_is_asked_to_end_ends_cleanly(
+    service_database: ServiceDatabase, runtime: Runtime, kafka_bootstrap: str, eventually: Eventually
+) -> None:
+    async def is_ready() -> bool:
+        return (await readiness(runtime))[0] == 200
+
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-c",
+        PROCESS,
+        service_database.dsn("worker"),
+        str(runtime.settings.worker_port),
+        kafka_bootstrap,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    try:
+        await eventually(is_ready)
+        process.send_signal(signal.SIGTERM)
+        async with asyncio.timeout(15):
+            _, errors = await process.communicate()
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+    assert process.returncode == 0
+    assert b"Traceback" not in errors
