@@ -159,6 +159,18 @@ def _print_instant(suite: SuiteClock) -> None:
     sys.stdout.write(suite.now().isoformat(timespec="seconds") + "\n")
 
 
+@app.command()
+def replay(
+    service: Annotated[str, typer.Argument(help="The service.")],
+    subscription: Annotated[str, typer.Argument(help="The subscription whose projection is rebuilt.")],
+    data: Data = None,
+) -> None:
+    """Rebuild a projection from its topics; the suite may run meanwhile."""
+    from kehu_local.replay import replay as run  # noqa: PLC0415 - imports the service.
+
+    out.print(f"{run(_suite(data), service, subscription)} messages read")
+
+
 @topic_commands.command("plan")
 def plan_topics(data: Data = None) -> None:
     """Show how the broker differs from the topic file."""

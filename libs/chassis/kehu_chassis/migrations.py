@@ -140,6 +140,7 @@ def create_chassis_tables(op: Any) -> None:
         op.execute(statement)
     # A projection is emptied before it is rebuilt.
     op.execute(f"ALTER DEFAULT PRIVILEGES IN SCHEMA {schema} GRANT TRUNCATE ON TABLES TO {role_name(schema, 'worker')}")
+    op.execute(f"GRANT TRUNCATE ON scope_units, scope_staff, scope_subjects TO {role_name(schema, 'worker')}")
     # Who could change audit rows could hide what he did.
     op.execute(
         f"REVOKE UPDATE, DELETE, TRUNCATE ON audit FROM {role_name(schema, 'api')}, {role_name(schema, 'worker')}"
