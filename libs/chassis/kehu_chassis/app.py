@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
@@ -45,16 +45,21 @@ __all__ = ["KehuApp", "create_app", "main", "open_runtime", "run_api", "run_migr
 class KehuApp(FastAPI):
     """FastAPI with our one middleware around what its routes need, and no other: each layer costs every request."""
 
-    def __init__(self, settings: ServiceSettings, **options: Any) -> None:
+    def __init__(
+        self, settings: ServiceSettings, middleware: Sequence[Callable[[ASGIApp], ASGIApp]] = (), **options: Any
+    ) -> None:
         self._trace_ratio = settings.trace_ratio
+        self._layers = tuple(middleware)
         # Its own telemetry would trace every request, whatever was sampled, with paths and the texts of errors.
         super().__init__(telemetry={"tracing": False, "metrics": False, "logs": False}, **options)
 
     def build_middleware_stack(self) -> ASGIApp:
-        """Telemetry (which answers unexpected errors too), problems, and FastAPI's closing of files."""
+        """Telemetry (which answers unexpected errors too), problems, FastAPI's closing of files, the service's layers."""
         handlers: dict[Any, Any] = dict(self.exception_handlers)
-        dispatcher = Dispatcher(self.router.routes, self.router)
-        inner = ExceptionMiddleware(AsyncExitStackMiddleware(dispatcher), handlers=handlers)
+        inner: ASGIApp = Dispatcher(self.router.routes, self.router)
+        for layer in reversed(self._layers):
+            inner = layer(inner)
+        inner = ExceptionMiddleware(AsyncExitStackMiddleware(inner), handlers=handlers)
         return TelemetryMiddleware(inner, on_error=errors.internal_error, trace_ratio=self._trace_ratio)
 
     def openapi(self) -> dict[str, Any]:
@@ -125,9 +130,11 @@ def create_app(definition: ServiceDefinition, settings: ServiceSettings, *, runt
 
     app = KehuApp(
         settings,
+        definition.middleware,
         title=f"Kehu {definition.name}",
         version="1",
         lifespan=lifespan,
+        openapi_url=definition.openapi_url,
         docs_url=None,
         redoc_url=None,
         generate_unique_id_function=_operation_id,
@@ -165,6 +172,8 @@ def run_api(definition: ServiceDefinition, settings: ServiceSettings) -> None:
         server_header=False,
         log_config=None,
         timeout_graceful_shutdown=int(settings.stop_timeout),
+        # Longer than our clients keep theirs: the one that closes must not be the one that is written to.
+        timeout_keep_alive=75,
         backlog=2048,
     )
 

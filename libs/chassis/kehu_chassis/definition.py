@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fastapi import APIRouter
+from starlette.types import ASGIApp
 
 from kehu_chassis.auth import TokenVerifier
 from kehu_chassis.clock import Clock
@@ -71,6 +72,8 @@ class ServiceDefinition:
         timers: what its worker does when a timer is due, by the timer's kind.
         resources: opened by api and worker after the database and before any work, closed at the end; what it yields
             is `Runtime.resources` and the `resources` dependency of routes.
+        middleware: ASGI layers around the routes, the first outermost; what they raise becomes a problem as in a route.
+        openapi_url: where the service shows its own API document; None shows none.
     """
 
     name: str
@@ -81,3 +84,5 @@ class ServiceDefinition:
     subscriptions: Callable[[Runtime], Sequence[Subscription]] = _no_subscriptions
     timers: Callable[[Runtime], Mapping[str, TimerHandler | PreparedTimer]] = _no_timers
     resources: Callable[[Runtime], AbstractAsyncContextManager[Any]] = _nothing
+    middleware: Sequence[Callable[[ASGIApp], ASGIApp]] = ()
+    openapi_url: str | None = "/openapi.json"

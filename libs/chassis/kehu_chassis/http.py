@@ -28,7 +28,7 @@ from fastapi import APIRouter, Depends, Header, Request, Response
 from fastapi.dependencies.models import Dependant
 from fastapi.dependencies.utils import get_dependant
 from fastapi.routing import APIRoute
-from starlette.types import Message, Receive
+from starlette.types import Message
 
 from kehu_chassis import idempotency
 from kehu_chassis.auth import Principal
@@ -59,6 +59,7 @@ __all__ = [
     "bearer_token",
     "check_version",
     "etag",
+    "limited_body",
     "requires",
     "resources",
     "router",
@@ -241,16 +242,21 @@ class KehuRoute(APIRoute):
 
     async def _read_body(self, request: Request) -> Request:
         # Read whole before the transaction begins: a slow sender must not hold a connection of the pool.
-        limit = runtime_of(request).settings.max_body_bytes
-        length = request.headers.get("content-length", "")
-        if length.isdecimal() and int(length) > limit:
-            raise _too_large(limit)
-        limited = Request(request.scope, _limited(request.receive, limit))
+        limited = _limited(request, runtime_of(request).settings.max_body_bytes)
         if await limited.body() and self.body_field is not None:
             media_type = limited.headers.get("content-type", "").partition(";")[0].strip().lower()
             if media_type != "application/json" and not media_type.endswith("+json"):
                 raise UnsupportedMediaType
         return limited
+
+
+async def limited_body(request: Request, limit: int) -> bytes:
+    """The whole body of a request.
+
+    Raises:
+        BodyTooLarge: it has more bytes than `limit`; the rest is not read.
+    """
+    return await _limited(request, limit).body()
 
 
 def _fill_own_parameters(dependant: Dependant) -> None:
@@ -280,18 +286,21 @@ def _is_own(call: Any) -> bool:
     return isinstance(call, Requirement) or call in {transaction_of, business_now, resources, current_principal}
 
 
-def _limited(receive: Receive, limit: int) -> Receive:
+def _limited(request: Request, limit: int) -> Request:
+    length = request.headers.get("content-length", "")
+    if length.isdecimal() and int(length) > limit:
+        raise _too_large(limit)
     taken = 0
 
-    async def receive_within_limit() -> Message:
+    async def receive() -> Message:
         nonlocal taken
-        message = await receive()
+        message = await request.receive()
         taken += len(message.get("body", b""))
         if taken > limit:
             raise _too_large(limit)
         return message
 
-    return receive_within_limit
+    return Request(request.scope, receive)
 
 
 def _too_large(limit: int) -> BodyTooLarge:

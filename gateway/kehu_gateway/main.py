@@ -1,0 +1,135 @@
+"""The gateway, told once: what it is made of."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import timedelta
+from typing import Final, cast
+
+from kehu_chassis.auth import TokenVerifier
+from kehu_chassis.database import TRANSIENT
+from kehu_chassis.definition import Runtime, ServiceDefinition, migrations_of
+from kehu_chassis.telemetry import get_logger
+from kehu_gateway.console.files import Console
+from kehu_gateway.console.routes import documents as document_routes
+from kehu_gateway.console.routes import routes as console_routes
+from kehu_gateway.issuer import service as issuing
+from kehu_gateway.issuer.accounts import Accounts
+from kehu_gateway.issuer.attempts import Attempts
+from kehu_gateway.issuer.keys import SigningKeys
+from kehu_gateway.issuer.routes import routes as issuer_routes
+from kehu_gateway.openapi.service import Documents
+from kehu_gateway.operations.routes import routes as operations_routes
+from kehu_gateway.overview.memory import Memory
+from kehu_gateway.overview.routes import routes as overview_routes
+from kehu_gateway.proxy.routes import routes as proxy_routes
+from kehu_gateway.proxy.upstream import Upstream, open_client, service_addresses
+from kehu_gateway.resources import GatewayResources
+from kehu_gateway.sessions import service as sessions
+from kehu_gateway.sessions.middleware import SessionMiddleware
+from kehu_gateway.sessions.providers import BuiltInProvider, DiscoveredProvider, Provider
+from kehu_gateway.sessions.routes import routes as session_routes
+from kehu_gateway.sessions.sealing import Sealer
+from kehu_gateway.settings import Settings
+
+__all__ = ["DEFINITION"]
+
+log = get_logger(__name__)
+_CLEAN_EVERY: Final = 300.0
+
+
+@asynccontextmanager
+async def _open_resources(runtime: Runtime) -> AsyncIterator[GatewayResources]:
+    settings = cast("Settings", runtime.settings)
+    redirect_uri = f"{settings.public_url}/auth/callback"
+    async with AsyncExitStack() as stack:
+        issuer = _issuer(settings, redirect_uri)
+        if issuer is not None:
+            # The issuer is this very process: it need not ask itself over the network for its keys.
+            runtime.verifier = TokenVerifier(
+                issuer=settings.issuer, audience=settings.audience, keys=issuer.keys.published
+            )
+        client = await stack.enter_async_context(
+            open_client(connect=settings.upstream_connect_timeout, silence=settings.upstream_timeout)
+        )
+        upstreams = {name: Upstream(name, address, client) for name, address in service_addresses(settings).items()}
+        idle = timedelta(minutes=settings.session_idle_minutes)
+        cleaning = asyncio.create_task(_clean(runtime, idle))
+        stack.callback(cleaning.cancel)
+        yield GatewayResources(
+            issuer=issuer,
+            attempts=Attempts(),
+            sessions=sessions.Sessions(
+                database=runtime.database,
+                provider=_provider(settings, runtime, issuer, stack),
+                verifier=runtime.verifier,
+                sealer=Sealer(settings.session_key),
+                redirect_uri=redirect_uri,
+                client_id=settings.console_client_id,
+                idle=idle,
+                life=timedelta(hours=settings.session_hours),
+            ),
+            upstreams=upstreams,
+            memory=Memory(),
+            documents=Documents(upstreams),
+            console=Console(settings.console),
+        )
+
+
+def _issuer(settings: Settings, redirect_uri: str) -> issuing.Issuer | None:
+    if not settings.builtin_issuer:
+        return None
+    assert settings.issuer_key_file is not None
+    assert settings.client_secrets is not None
+    return issuing.Issuer(
+        address=settings.issuer,
+        audience=settings.audience,
+        accounts=Accounts.demo(settings.client_secrets),
+        keys=SigningKeys(settings.issuer_key_file),
+        console_client=settings.console_client_id,
+        redirect_uri=redirect_uri,
+    )
+
+
+def _provider(settings: Settings, runtime: Runtime, issuer: issuing.Issuer | None, stack: AsyncExitStack) -> Provider:
+    if issuer is not None:
+        return BuiltInProvider(issuer, runtime.database, settings.console_client_id)
+    provider = DiscoveredProvider(
+        settings.issuer, settings.console_client_id, settings.console_client_secret, transport=None
+    )
+    stack.push_async_callback(provider.close)
+    return provider
+
+
+async def _clean(runtime: Runtime, idle: timedelta) -> None:
+    while True:
+        await asyncio.sleep(_CLEAN_EVERY)
+        try:
+            async with runtime.database.begin() as tx:
+                await sessions.forget_expired(tx, idle)
+                await issuing.forget_expired(tx)
+        except TRANSIENT as error:
+            log.warning("gateway.cleaning_postponed", error=type(error).__name__)
+
+
+DEFINITION: Final = ServiceDefinition(
+    name="gateway",
+    schema="gateway",
+    settings=Settings,
+    migrations=migrations_of(__file__),
+    routers=(
+        issuer_routes,
+        session_routes,
+        document_routes,
+        overview_routes,
+        operations_routes,
+        proxy_routes,
+        console_routes,
+    ),
+    resources=_open_resources,
+    middleware=(SessionMiddleware,),
+    # The document at /openapi.json is the whole suite's.
+    openapi_url=None,
+)

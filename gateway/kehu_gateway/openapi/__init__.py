@@ -1,0 +1,1 @@
+"""One API document for the whole suite."""

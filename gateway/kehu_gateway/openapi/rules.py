@@ -1,0 +1,87 @@
+"""Makes one OpenAPI document of several."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+__all__ = ["Document", "merge"]
+
+_METHODS: Final = frozenset({"get", "put", "post", "delete", "patch", "head", "options", "trace"})
+_SCHEMAS: Final = "#/components/schemas/"
+
+Document = Mapping[str, Any]
+
+
+def merge(documents: Mapping[str, Document], *, title: str, version: str) -> dict[str, Any]:
+    """The paths and schemas of all documents in one.
+
+    A schema whose name two services use for different things gets the service's name in front; so does an operation id.
+    A path that two documents have is taken from the first. The order of `documents` is that of the result.
+
+    Args:
+        documents: of each service by its name.
+        title: of the result.
+        version: of the result.
+    """
+    names = _schema_names(documents)
+    operation_ids: set[str] = set()
+    paths: dict[str, Any] = {}
+    schemas: dict[str, Any] = {}
+    security: dict[str, Any] = {}
+    for service, document in documents.items():
+        own = names[service]
+        components = document.get("components", {})
+        for name, schema in components.get("schemas", {}).items():
+            schemas.setdefault(own[name], _renamed(schema, own))
+        security.update(components.get("securitySchemes", {}))
+        for path, item in document.get("paths", {}).items():
+            if path not in paths:
+                paths[path] = _renamed(item, own)
+                _mark(paths[path], service, operation_ids)
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": title, "version": version},
+        "paths": paths,
+        "components": {"schemas": schemas, "securitySchemes": security},
+    }
+
+
+def _schema_names(documents: Mapping[str, Document]) -> dict[str, dict[str, str]]:
+    meanings: dict[str, list[Any]] = {}
+    for document in documents.values():
+        for name, schema in document.get("components", {}).get("schemas", {}).items():
+            known = meanings.setdefault(name, [])
+            if schema not in known:
+                known.append(schema)
+    return {
+        service: {
+            name: name if len(meanings[name]) == 1 else f"{service.capitalize()}{name}"
+            for name in document.get("components", {}).get("schemas", {})
+        }
+        for service, document in documents.items()
+    }
+
+
+def _renamed(value: Any, names: Mapping[str, str]) -> Any:
+    if isinstance(value, Mapping):
+        return {
+            key: _SCHEMAS + names.get(entry[len(_SCHEMAS) :], entry[len(_SCHEMAS) :])
+            if key == "$ref" and isinstance(entry, str) and entry.startswith(_SCHEMAS)
+            else _renamed(entry, names)
+            for key, entry in value.items()
+        }
+    if isinstance(value, list):
+        return [_renamed(entry, names) for entry in value]
+    return value
+
+
+def _mark(item: dict[str, Any], service: str, taken: set[str]) -> None:
+    for method, operation in item.items():
+        if method in _METHODS:
+            operation["x-service"] = service
+            identity = operation.get("operationId", method)
+            if identity in taken:
+                identity = f"{service}_{identity}"
+            operation["operationId"] = identity
+            taken.add(identity)

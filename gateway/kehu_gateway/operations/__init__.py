@@ -1,0 +1,1 @@
+"""All services at a glance, for whoever operates them."""

@@ -1,0 +1,1 @@
+"""The customer 360: one call, concurrently answered by four services."""

@@ -1,0 +1,1 @@
+"""Hands requests on to the service that owns their path."""

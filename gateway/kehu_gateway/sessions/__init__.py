@@ -1,0 +1,1 @@
+"""The console's log-in and session: the browser holds a cookie, the gateway the tokens."""

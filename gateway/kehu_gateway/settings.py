@@ -1,0 +1,65 @@
+"""Configuration of the gateway. Every variable is listed in README.md."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Self
+
+from pydantic import Field, SecretStr, model_validator
+from pydantic_settings import SettingsConfigDict
+
+from kehu_chassis.settings import ServiceSettings
+
+__all__ = ["Settings"]
+
+_Url = Annotated[str, Field(pattern=r"^https?://[^\s]+[^/\s]$")]
+
+
+class Settings(ServiceSettings):
+    """Settings of one gateway process; the prefix is `GATEWAY_`."""
+
+    model_config = SettingsConfigDict(env_prefix="GATEWAY_")
+
+    port: Annotated[int, Field(ge=0, le=65535)] = 8080
+    worker_port: Annotated[int, Field(ge=0, le=65535)] = 0
+    public_url: _Url
+    """Where browsers reach the gateway; the log-in comes back to it."""
+    console: Path
+    """The console's built files."""
+    session_key: Annotated[SecretStr, Field(min_length=32)]
+    """Seals the tokens of console sessions; the same in all gateway processes."""
+    session_idle_minutes: Annotated[int, Field(ge=1)] = 30
+    session_hours: Annotated[int, Field(ge=1)] = 12
+
+    console_client_id: str = "kehu-console"
+    console_client_secret: SecretStr | None = None
+    """For an external issuer that knows the console as a confidential client."""
+    issuer_key_file: Path | None = None
+    """PEM file with the built-in issuer's private keys (Ed25519): the first signs, the others are still published."""
+    client_secrets: Path | None = None
+    """Folder with the secret of each system that the built-in issuer knows, in a file of its name."""
+
+    customer_url: _Url = "http://127.0.0.1:8101"
+    segmentation_url: _Url = "http://127.0.0.1:8102"
+    complaints_url: _Url = "http://127.0.0.1:8103"
+    campaigns_url: _Url = "http://127.0.0.1:8104"
+    upstream_connect_timeout: Annotated[float, Field(gt=0)] = 0.5
+    upstream_timeout: Annotated[float, Field(gt=0)] = 30.0
+    """Seconds that a service may stay silent before the caller is told 504."""
+    section_timeout: Annotated[float, Field(gt=0)] = 2.0
+    """Seconds that a section of the customer 360 may take before it is called unavailable."""
+
+    @property
+    def builtin_issuer(self) -> bool:
+        """Whether the gateway is its own issuer, with demo users."""
+        return self.issuer == self.public_url
+
+    @model_validator(mode="after")
+    def _no_demo_users_in_production(self) -> Self:
+        if self.builtin_issuer and self.environment != "demo":
+            msg = "the built-in issuer with its demo users runs in the environment demo only: name another issuer"
+            raise ValueError(msg)
+        if self.builtin_issuer and (self.issuer_key_file is None or self.client_secrets is None):
+            msg = "the built-in issuer needs GATEWAY_ISSUER_KEY_FILE and GATEWAY_CLIENT_SECRETS"
+            raise ValueError(msg)
+        return self
