@@ -4,7 +4,7 @@
  */
 
 export interface paths {
-    "/api/v1/customers/{customer_id}/accounts": {
+    "/auth/session": {
         parameters: {
             query?: never;
             header?: never;
@@ -12,10 +12,10 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * List Accounts
-         * @description Accounts, cards, loans and standing orders of the customer, newest first, with their freshness.
+         * Read Session
+         * @description Who is logged in in this browser; 401 when nobody is.
          */
-        get: operations["list_accounts"];
+        get: operations["read_session_auth_session_get"];
         put?: never;
         post?: never;
         delete?: never;
@@ -24,51 +24,7 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/api/v1/customers/{customer_id}/transactions": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /**
-         * List Transactions
-         * @description Movements on all accounts that the customer holds, newest first.
-         */
-        get: operations["list_transactions"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/customers/{customer_id}/consents": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /**
-         * List Consents
-         * @description The ledger of one customer, the newest entry first.
-         */
-        get: operations["list_consents"];
-        put?: never;
-        /**
-         * Record Consent
-         * @description Record that a consent was given or withdrawn; a withdrawal holds from its moment on.
-         */
-        post: operations["record_consent"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/contact-resolutions": {
+    "/auth/logout": {
         parameters: {
             query?: never;
             header?: never;
@@ -78,17 +34,17 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Resolve Contacts
-         * @description Whether these customers may be contacted, and at which contact point. No answer means no contact.
+         * Log Out
+         * @description End the session.
          */
-        post: operations["resolve_contacts"];
+        post: operations["log_out_auth_logout_post"];
         delete?: never;
         options?: never;
         head?: never;
         patch?: never;
         trace?: never;
     };
-    "/api/v1/customers/{customer_id}/documents": {
+    "/api/v1/customers/{customer_id}/overview": {
         parameters: {
             query?: never;
             header?: never;
@@ -96,23 +52,79 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * List Documents
-         * @description The identity documents of a customer, their numbers masked.
+         * Read Overview
+         * @description The customer 360 in one call: a section for each service, which stands for itself when others are away.
          */
-        get: operations["list_documents"];
+        get: operations["read_overview_api_v1_customers__customer_id__overview_get"];
         put?: never;
-        /**
-         * Add Document
-         * @description Add an identity document; its number is checked as GB 11643 or GB 32100 demands.
-         */
-        post: operations["add_document"];
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
         patch?: never;
         trace?: never;
     };
-    "/api/v1/merges": {
+    "/api/v1/operations": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read Operations
+         * @description Health, consumer lag, outbox depth and dead letters of every service, asked for concurrently.
+         */
+        get: operations["read_operations_api_v1_operations_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/operations/gateway/health": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read Gateway Health
+         * @description Outbox, consumers, timers and dead letters at a glance.
+         */
+        get: operations["read_gateway_health_api_v1_operations_gateway_health_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/operations/gateway/consumers": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Gateway Consumers
+         * @description The consumers with state, lag and what waits behind dead letters.
+         */
+        get: operations["list_gateway_consumers_api_v1_operations_gateway_consumers_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/operations/gateway/consumers/{subscription}/resumptions": {
         parameters: {
             query?: never;
             header?: never;
@@ -122,17 +134,17 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Merge Customers
-         * @description Link a customer to the one that it turned out to be. Nothing is moved or deleted.
+         * Resume Gateway Consumer
+         * @description Let a consumer go on that stopped because too many messages died.
          */
-        post: operations["merge_customers"];
+        post: operations["resume_gateway_consumer_api_v1_operations_gateway_consumers__subscription__resumptions_post"];
         delete?: never;
         options?: never;
         head?: never;
         patch?: never;
         trace?: never;
     };
-    "/api/v1/merges/{merge_id}": {
+    "/api/v1/operations/gateway/outbox": {
         parameters: {
             query?: never;
             header?: never;
@@ -140,10 +152,10 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Read Merge
-         * @description A merge, standing or undone.
+         * Read Gateway Outbox
+         * @description How many events wait for the broker, and for how long.
          */
-        get: operations["read_merge"];
+        get: operations["read_gateway_outbox_api_v1_operations_gateway_outbox_get"];
         put?: never;
         post?: never;
         delete?: never;
@@ -152,7 +164,47 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/api/v1/merges/{merge_id}/undo": {
+    "/api/v1/operations/gateway/dead-letters": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Gateway Dead Letters
+         * @description Dead letters, newest first.
+         */
+        get: operations["list_gateway_dead_letters_api_v1_operations_gateway_dead_letters_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/operations/gateway/dead-letters/{dead_letter_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read Gateway Dead Letter
+         * @description One dead letter, and how many messages wait behind it.
+         */
+        get: operations["read_gateway_dead_letter_api_v1_operations_gateway_dead_letters__dead_letter_id__get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/operations/gateway/dead-letters/{dead_letter_id}/redrives": {
         parameters: {
             query?: never;
             header?: never;
@@ -162,74 +214,30 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Undo Merge
-         * @description Take a merge back: both customers stand for themselves again.
+         * Redrive Gateway Dead Letter
+         * @description Apply the message again, then those held behind it. Asking twice is asking once.
          */
-        post: operations["undo_merge"];
+        post: operations["redrive_gateway_dead_letter_api_v1_operations_gateway_dead_letters__dead_letter_id__redrives_post"];
         delete?: never;
         options?: never;
         head?: never;
         patch?: never;
         trace?: never;
     };
-    "/api/v1/units": {
+    "/api/v1/operations/gateway/dead-letters/{dead_letter_id}/skips": {
         parameters: {
             query?: never;
             header?: never;
             path?: never;
             cookie?: never;
         };
-        /**
-         * List Units
-         * @description The units of the bank by code: head office, branches, sub-branches, departments.
-         */
-        get: operations["list_units"];
+        get?: never;
         put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/staff": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
         /**
-         * List Staff
-         * @description The staff of the bank by number, with the unit they work in and their roles.
+         * Skip Gateway Dead Letter
+         * @description Leave the message out and apply those held behind it. Asking twice is asking once.
          */
-        get: operations["list_staff"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/customers/{customer_id}/ownership": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /**
-         * Read Ownership
-         * @description The owning unit and the primary relationship manager, now and before. The ETag is the customer's.
-         */
-        get: operations["read_ownership"];
-        /**
-         * Change Ownership
-         * @description Hand the customer to another unit within the caller's reach, or to another manager; the history stays.
-         */
-        put: operations["change_ownership"];
-        post?: never;
+        post: operations["skip_gateway_dead_letter_api_v1_operations_gateway_dead_letters__dead_letter_id__skips_post"];
         delete?: never;
         options?: never;
         head?: never;
@@ -249,13 +257,13 @@ export interface paths {
          *
          *     `unit_id` stands for the unit and all below it; `mine` for customers whose primary manager the caller is.
          */
-        get: operations["list_customers"];
+        get: operations["list_customers_api_v1_customers_get"];
         put?: never;
         /**
          * Register Customer
          * @description Register a party as a customer. Whether the bank knows it already is for a search before to tell.
          */
-        post: operations["register_customer"];
+        post: operations["register_customer_api_v1_customers_post"];
         delete?: never;
         options?: never;
         head?: never;
@@ -273,7 +281,7 @@ export interface paths {
          * Read Customer
          * @description One customer. A customer that is merged into another is still there, with its survivor's id.
          */
-        get: operations["read_customer"];
+        get: operations["read_customer_api_v1_customers__customer_id__get"];
         put?: never;
         post?: never;
         delete?: never;
@@ -283,7 +291,7 @@ export interface paths {
          * Change Customer
          * @description Change attributes; a field that is not given stays as it is.
          */
-        patch: operations["change_customer"];
+        patch: operations["change_customer_api_v1_customers__customer_id__patch"];
         trace?: never;
     };
     "/api/v1/customers/{customer_id}/profile": {
@@ -297,7 +305,7 @@ export interface paths {
          * Read Profile
          * @description The customer's section of the 360: who it is, how it is identified and reached, what it consented to.
          */
-        get: operations["read_profile"];
+        get: operations["read_profile_api_v1_customers__customer_id__profile_get"];
         put?: never;
         post?: never;
         delete?: never;
@@ -319,7 +327,7 @@ export interface paths {
          * Reveal Customer
          * @description Show fields in clear, for a reason; who saw what, when and why is audited.
          */
-        post: operations["reveal_customer"];
+        post: operations["reveal_customer_api_v1_customers__customer_id__reveals_post"];
         delete?: never;
         options?: never;
         head?: never;
@@ -337,13 +345,13 @@ export interface paths {
          * List Names
          * @description All names of a customer, former ones too.
          */
-        get: operations["list_names"];
+        get: operations["list_names_api_v1_customers__customer_id__names_get"];
         put?: never;
         /**
          * Add Name
          * @description Add a name; a new primary name makes the old one a former name.
          */
-        post: operations["add_name"];
+        post: operations["add_name_api_v1_customers__customer_id__names_post"];
         delete?: never;
         options?: never;
         head?: never;
@@ -361,13 +369,13 @@ export interface paths {
          * List Contact Points
          * @description The contact points in use, masked.
          */
-        get: operations["list_contact_points"];
+        get: operations["list_contact_points_api_v1_customers__customer_id__contact_points_get"];
         put?: never;
         /**
          * Add Contact Point
          * @description Add a contact point; one that the customer has already is given back as it is.
          */
-        post: operations["add_contact_point"];
+        post: operations["add_contact_point_api_v1_customers__customer_id__contact_points_post"];
         delete?: never;
         options?: never;
         head?: never;
@@ -391,7 +399,7 @@ export interface paths {
          * Change Contact Point
          * @description Make a contact point the primary one of its type, verify it, or end its use.
          */
-        patch: operations["change_contact_point"];
+        patch: operations["change_contact_point_api_v1_customers__customer_id__contact_points__contact_point_id__patch"];
         trace?: never;
     };
     "/api/v1/customers/lookups": {
@@ -407,14 +415,14 @@ export interface paths {
          * Look Up Customers
          * @description Find customers in the caller's reach by an exact phone, e-mail, WeChat id, document or customer number. Audited.
          */
-        post: operations["look_up_customers"];
+        post: operations["look_up_customers_api_v1_customers_lookups_post"];
         delete?: never;
         options?: never;
         head?: never;
         patch?: never;
         trace?: never;
     };
-    "/api/v1/source-records": {
+    "/api/v1/customers/{customer_id}/documents": {
         parameters: {
             query?: never;
             header?: never;
@@ -422,10 +430,182 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * List Source Records
-         * @description The customer or account that a source system calls by its own key.
+         * List Documents
+         * @description The identity documents of a customer, their numbers masked.
          */
-        get: operations["list_source_records"];
+        get: operations["list_documents_api_v1_customers__customer_id__documents_get"];
+        put?: never;
+        /**
+         * Add Document
+         * @description Add an identity document; its number is checked as GB 11643 or GB 32100 demands.
+         */
+        post: operations["add_document_api_v1_customers__customer_id__documents_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/customers/{customer_id}/consents": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Consents
+         * @description The ledger of one customer, the newest entry first.
+         */
+        get: operations["list_consents_api_v1_customers__customer_id__consents_get"];
+        put?: never;
+        /**
+         * Record Consent
+         * @description Record that a consent was given or withdrawn; a withdrawal holds from its moment on.
+         */
+        post: operations["record_consent_api_v1_customers__customer_id__consents_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/contact-resolutions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Resolve Contacts
+         * @description Whether these customers may be contacted, and at which contact point. No answer means no contact.
+         */
+        post: operations["resolve_contacts_api_v1_contact_resolutions_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/merges": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Merge Customers
+         * @description Link a customer to the one that it turned out to be. Nothing is moved or deleted.
+         */
+        post: operations["merge_customers_api_v1_merges_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/merges/{merge_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read Merge
+         * @description A merge, standing or undone.
+         */
+        get: operations["read_merge_api_v1_merges__merge_id__get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/merges/{merge_id}/undo": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Undo Merge
+         * @description Take a merge back: both customers stand for themselves again.
+         */
+        post: operations["undo_merge_api_v1_merges__merge_id__undo_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/customers/{customer_id}/ownership": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read Ownership
+         * @description The owning unit and the primary relationship manager, now and before. The ETag is the customer's.
+         */
+        get: operations["read_ownership_api_v1_customers__customer_id__ownership_get"];
+        /**
+         * Change Ownership
+         * @description Hand the customer to another unit within the caller's reach, or to another manager; the history stays.
+         */
+        put: operations["change_ownership_api_v1_customers__customer_id__ownership_put"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/customers/{customer_id}/accounts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Accounts
+         * @description Accounts, cards, loans and standing orders of the customer, newest first, with their freshness.
+         */
+        get: operations["list_accounts_api_v1_customers__customer_id__accounts_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/customers/{customer_id}/transactions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Transactions
+         * @description Movements on all accounts that the customer holds, newest first.
+         */
+        get: operations["list_transactions_api_v1_customers__customer_id__transactions_get"];
         put?: never;
         post?: never;
         delete?: never;
@@ -445,7 +625,7 @@ export interface paths {
          * Read Timeline
          * @description Everything that happened around the customer in all services, newest first; merged customers show the union.
          */
-        get: operations["read_timeline"];
+        get: operations["read_timeline_api_v1_customers__customer_id__timeline_get"];
         put?: never;
         post?: never;
         delete?: never;
@@ -467,7 +647,579 @@ export interface paths {
          * Record Interaction
          * @description Write down a contact with the customer. Its note is encrypted where it lies and leaves on no topic.
          */
-        post: operations["record_interaction"];
+        post: operations["record_interaction_api_v1_customers__customer_id__interactions_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/source-records": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Source Records
+         * @description The customer or account that a source system calls by its own key.
+         */
+        get: operations["list_source_records_api_v1_source_records_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/units": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Units
+         * @description The units of the bank by code: head office, branches, sub-branches, departments.
+         */
+        get: operations["list_units_api_v1_units_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/staff": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Staff
+         * @description The staff of the bank by number, with the unit they work in and their roles.
+         */
+        get: operations["list_staff_api_v1_staff_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/operations/customer/health": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read Customer Health
+         * @description Outbox, consumers, timers and dead letters at a glance.
+         */
+        get: operations["read_customer_health_api_v1_operations_customer_health_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/operations/customer/consumers": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Customer Consumers
+         * @description The consumers with state, lag and what waits behind dead letters.
+         */
+        get: operations["list_customer_consumers_api_v1_operations_customer_consumers_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/operations/customer/consumers/{subscription}/resumptions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Resume Customer Consumer
+         * @description Let a consumer go on that stopped because too many messages died.
+         */
+        post: operations["resume_customer_consumer_api_v1_operations_customer_consumers__subscription__resumptions_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/operations/customer/outbox": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read Customer Outbox
+         * @description How many events wait for the broker, and for how long.
+         */
+        get: operations["read_customer_outbox_api_v1_operations_customer_outbox_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/operations/customer/dead-letters": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Customer Dead Letters
+         * @description Dead letters, newest first.
+         */
+        get: operations["list_customer_dead_letters_api_v1_operations_customer_dead_letters_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/operations/customer/dead-letters/{dead_letter_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read Customer Dead Letter
+         * @description One dead letter, and how many messages wait behind it.
+         */
+        get: operations["read_customer_dead_letter_api_v1_operations_customer_dead_letters__dead_letter_id__get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/operations/customer/dead-letters/{dead_letter_id}/redrives": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Redrive Customer Dead Letter
+         * @description Apply the message again, then those held behind it. Asking twice is asking once.
+         */
+        post: operations["redrive_customer_dead_letter_api_v1_operations_customer_dead_letters__dead_letter_id__redrives_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/operations/customer/dead-letters/{dead_letter_id}/skips": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Skip Customer Dead Letter
+         * @description Leave the message out and apply those held behind it. Asking twice is asking once.
+         */
+        post: operations["skip_customer_dead_letter_api_v1_operations_customer_dead_letters__dead_letter_id__skips_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/segments": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Segments
+         * @description List segments by code, each with the number of its members in the caller's scope.
+         */
+        get: operations["list_segments_api_v1_segments_get"];
+        put?: never;
+        /**
+         * Create Segment
+         * @description Begin a segment as a draft; it has no members until it is published.
+         */
+        post: operations["create_segment_api_v1_segments_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/segments/{segment_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Segment
+         * @description A segment: its draft, the rule in force, the number of members in the caller's scope.
+         */
+        get: operations["get_segment_api_v1_segments__segment_id__get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        /**
+         * Change Segment
+         * @description Change the draft; the rule in force stays until the draft is published.
+         */
+        patch: operations["change_segment_api_v1_segments__segment_id__patch"];
+        trace?: never;
+    };
+    "/api/v1/segments/{segment_id}/publications": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Publications
+         * @description The versions of the segment's rule, the latest first.
+         */
+        get: operations["list_publications_api_v1_segments__segment_id__publications_get"];
+        put?: never;
+        /**
+         * Publish Segment
+         * @description Publish the draft as the next version of the rule. The members follow within seconds: see the version's state.
+         */
+        post: operations["publish_segment_api_v1_segments__segment_id__publications_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/segments/{segment_id}/publications/{rule_version}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Publication
+         * @description One version of the segment's rule; `in_force` once every customer has been judged by it.
+         */
+        get: operations["get_publication_api_v1_segments__segment_id__publications__rule_version__get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/segments/{segment_id}/members": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Members
+         * @description The members within the caller's scope, at a moment or now: from `valid_from` (inclusive) to `valid_to` (exclusive).
+         */
+        get: operations["list_members_api_v1_segments__segment_id__members_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/segments/{segment_id}/explanations/{customer_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Explain Membership
+         * @description Why the customer belongs or does not: each condition with its value, its threshold, its verdict and its evidence.
+         */
+        get: operations["explain_membership_api_v1_segments__segment_id__explanations__customer_id__get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/customers/{customer_id}/features": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Features
+         * @description Assets by product class, turnover in 30, 90 and 365 days, products and tenure, as of a moment.
+         */
+        get: operations["get_features_api_v1_customers__customer_id__features_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/customers/{customer_id}/segments": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Customer Segments
+         * @description The segments and the value tier of a customer.
+         */
+        get: operations["get_customer_segments_api_v1_customers__customer_id__segments_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/tiers": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Tiers
+         * @description The value tiers with their terms, and how many customers within the caller's scope stand in each.
+         */
+        get: operations["get_tiers_api_v1_tiers_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/operations/segmentation/health": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read Segmentation Health
+         * @description Outbox, consumers, timers and dead letters at a glance.
+         */
+        get: operations["read_segmentation_health_api_v1_operations_segmentation_health_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/operations/segmentation/consumers": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Segmentation Consumers
+         * @description The consumers with state, lag and what waits behind dead letters.
+         */
+        get: operations["list_segmentation_consumers_api_v1_operations_segmentation_consumers_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/operations/segmentation/consumers/{subscription}/resumptions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Resume Segmentation Consumer
+         * @description Let a consumer go on that stopped because too many messages died.
+         */
+        post: operations["resume_segmentation_consumer_api_v1_operations_segmentation_consumers__subscription__resumptions_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/operations/segmentation/outbox": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read Segmentation Outbox
+         * @description How many events wait for the broker, and for how long.
+         */
+        get: operations["read_segmentation_outbox_api_v1_operations_segmentation_outbox_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/operations/segmentation/dead-letters": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Segmentation Dead Letters
+         * @description Dead letters, newest first.
+         */
+        get: operations["list_segmentation_dead_letters_api_v1_operations_segmentation_dead_letters_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/operations/segmentation/dead-letters/{dead_letter_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read Segmentation Dead Letter
+         * @description One dead letter, and how many messages wait behind it.
+         */
+        get: operations["read_segmentation_dead_letter_api_v1_operations_segmentation_dead_letters__dead_letter_id__get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/operations/segmentation/dead-letters/{dead_letter_id}/redrives": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Redrive Segmentation Dead Letter
+         * @description Apply the message again, then those held behind it. Asking twice is asking once.
+         */
+        post: operations["redrive_segmentation_dead_letter_api_v1_operations_segmentation_dead_letters__dead_letter_id__redrives_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/operations/segmentation/dead-letters/{dead_letter_id}/skips": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Skip Segmentation Dead Letter
+         * @description Leave the message out and apply those held behind it. Asking twice is asking once.
+         */
+        post: operations["skip_segmentation_dead_letter_api_v1_operations_segmentation_dead_letters__dead_letter_id__skips_post"];
         delete?: never;
         options?: never;
         head?: never;
@@ -485,13 +1237,13 @@ export interface paths {
          * List Complaints
          * @description The queue: cases by their next statutory deadline; those whose clock has stopped come last.
          */
-        get: operations["list_complaints"];
+        get: operations["list_complaints_api_v1_complaints_get"];
         put?: never;
         /**
          * Receive Complaint
          * @description Take in a complaint, enquiry or suggestion. A complaint's clocks start and stop marketing to the customer.
          */
-        post: operations["receive_complaint"];
+        post: operations["receive_complaint_api_v1_complaints_post"];
         delete?: never;
         options?: never;
         head?: never;
@@ -509,7 +1261,7 @@ export interface paths {
          * Read Complaint
          * @description One case with what was said in it; that is withheld from the person complained about.
          */
-        get: operations["read_complaint"];
+        get: operations["read_complaint_api_v1_complaints__complaint_id__get"];
         put?: never;
         post?: never;
         delete?: never;
@@ -519,7 +1271,7 @@ export interface paths {
          * Change Complaint
          * @description Correct category, handler or the person complained about.
          */
-        patch: operations["change_complaint"];
+        patch: operations["change_complaint_api_v1_complaints__complaint_id__patch"];
         trace?: never;
     };
     "/api/v1/complaints/{complaint_id}/history": {
@@ -533,7 +1285,7 @@ export interface paths {
          * Read History
          * @description All that was done to a case, oldest first.
          */
-        get: operations["read_history"];
+        get: operations["read_history_api_v1_complaints__complaint_id__history_get"];
         put?: never;
         post?: never;
         delete?: never;
@@ -555,7 +1307,7 @@ export interface paths {
          * Accept Complaint
          * @description Take a complaint on; says who handles it.
          */
-        post: operations["accept_complaint"];
+        post: operations["accept_complaint_api_v1_complaints__complaint_id__acceptances_post"];
         delete?: never;
         options?: never;
         head?: never;
@@ -575,7 +1327,7 @@ export interface paths {
          * Reject Complaint
          * @description Find that this is no complaint; its clocks stop.
          */
-        post: operations["reject_complaint"];
+        post: operations["reject_complaint_api_v1_complaints__complaint_id__rejections_post"];
         delete?: never;
         options?: never;
         head?: never;
@@ -595,7 +1347,7 @@ export interface paths {
          * Investigate Complaint
          * @description Begin to investigate an accepted complaint.
          */
-        post: operations["investigate_complaint"];
+        post: operations["investigate_complaint_api_v1_complaints__complaint_id__investigations_post"];
         delete?: never;
         options?: never;
         head?: never;
@@ -615,7 +1367,7 @@ export interface paths {
          * Pause Complaint
          * @description Let the clock stand still on a lawful ground, such as an external appraisal.
          */
-        post: operations["pause_complaint"];
+        post: operations["pause_complaint_api_v1_complaints__complaint_id__pauses_post"];
         delete?: never;
         options?: never;
         head?: never;
@@ -635,7 +1387,7 @@ export interface paths {
          * Resume Complaint
          * @description Go on with a paused case; its clock runs again.
          */
-        post: operations["resume_complaint"];
+        post: operations["resume_complaint_api_v1_complaints__complaint_id__resumptions_post"];
         delete?: never;
         options?: never;
         head?: never;
@@ -655,7 +1407,7 @@ export interface paths {
          * Decide Complaint
          * @description Decide a complaint; the complainant has still to be told, and until then the clock runs.
          */
-        post: operations["decide_complaint"];
+        post: operations["decide_complaint_api_v1_complaints__complaint_id__decisions_post"];
         delete?: never;
         options?: never;
         head?: never;
@@ -675,7 +1427,7 @@ export interface paths {
          * Notify Complainant
          * @description Record that the complainant was told the decision: the statutory clock stops at that moment.
          */
-        post: operations["notify_complainant"];
+        post: operations["notify_complainant_api_v1_complaints__complaint_id__notifications_post"];
         delete?: never;
         options?: never;
         head?: never;
@@ -695,7 +1447,7 @@ export interface paths {
          * Request Review
          * @description Record that the complainant asks the superior institution for a review, which has a clock of its own.
          */
-        post: operations["request_review"];
+        post: operations["request_review_api_v1_complaints__complaint_id__review_requests_post"];
         delete?: never;
         options?: never;
         head?: never;
@@ -715,7 +1467,7 @@ export interface paths {
          * Conclude Review
          * @description Record what the review found; the case closes.
          */
-        post: operations["conclude_review"];
+        post: operations["conclude_review_api_v1_complaints__complaint_id__review_conclusions_post"];
         delete?: never;
         options?: never;
         head?: never;
@@ -735,7 +1487,7 @@ export interface paths {
          * Close Complaint
          * @description Close a case whose complainant was told; marketing to the customer may resume.
          */
-        post: operations["close_complaint"];
+        post: operations["close_complaint_api_v1_complaints__complaint_id__closures_post"];
         delete?: never;
         options?: never;
         head?: never;
@@ -755,7 +1507,7 @@ export interface paths {
          * Withdraw Complaint
          * @description Record that the complainant withdrew; the case ends that day.
          */
-        post: operations["withdraw_complaint"];
+        post: operations["withdraw_complaint_api_v1_complaints__complaint_id__withdrawals_post"];
         delete?: never;
         options?: never;
         head?: never;
@@ -775,47 +1527,7 @@ export interface paths {
          * Reopen Complaint
          * @description Investigate a case again because of new facts; its clock runs as the pack says.
          */
-        post: operations["reopen_complaint"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/customers/{customer_id}/complaints": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /**
-         * List Customer Complaints
-         * @description A customer's cases, newest first, with those of the records merged into it: the section of the 360.
-         */
-        get: operations["list_customer_complaints"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/complaint-categories": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /**
-         * List Categories
-         * @description What a complaint may be about.
-         */
-        get: operations["list_categories"];
-        put?: never;
-        post?: never;
+        post: operations["reopen_complaint_api_v1_complaints__complaint_id__reopenings_post"];
         delete?: never;
         options?: never;
         head?: never;
@@ -833,7 +1545,7 @@ export interface paths {
          * Read Clocks
          * @description The case's clocks, the ledger that proves them, and who may extend to what date.
          */
-        get: operations["read_clocks"];
+        get: operations["read_clocks_api_v1_complaints__complaint_id__clock_get"];
         put?: never;
         post?: never;
         delete?: never;
@@ -853,13 +1565,13 @@ export interface paths {
          * List Extensions
          * @description All extensions that were asked for in a case.
          */
-        get: operations["list_extensions"];
+        get: operations["list_extensions_api_v1_complaints__complaint_id__extensions_get"];
         put?: never;
         /**
          * Request Extension
          * @description Ask for more time. A complex case gets it at once; an exceptional one waits for approval and notice.
          */
-        post: operations["request_extension"];
+        post: operations["request_extension_api_v1_complaints__complaint_id__extensions_post"];
         delete?: never;
         options?: never;
         head?: never;
@@ -879,7 +1591,7 @@ export interface paths {
          * Approve Extension
          * @description Approve an extension as senior management of the head office; whoever asked for it may not.
          */
-        post: operations["approve_extension"];
+        post: operations["approve_extension_api_v1_complaints__complaint_id__extensions__extension_id__approvals_post"];
         delete?: never;
         options?: never;
         head?: never;
@@ -899,7 +1611,7 @@ export interface paths {
          * Refuse Extension
          * @description Refuse an extension; the due date stays.
          */
-        post: operations["refuse_extension"];
+        post: operations["refuse_extension_api_v1_complaints__complaint_id__extensions__extension_id__refusals_post"];
         delete?: never;
         options?: never;
         head?: never;
@@ -919,7 +1631,335 @@ export interface paths {
          * Give Notice Of Extension
          * @description Record that the complainant was told of an approved extension: with that the due date moves.
          */
-        post: operations["give_notice_of_extension"];
+        post: operations["give_notice_of_extension_api_v1_complaints__complaint_id__extensions__extension_id__notices_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/customers/{customer_id}/complaints": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Customer Complaints
+         * @description A customer's cases, newest first, with those of the records merged into it: the section of the 360.
+         */
+        get: operations["list_customer_complaints_api_v1_customers__customer_id__complaints_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/complaint-categories": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Categories
+         * @description What a complaint may be about.
+         */
+        get: operations["list_categories_api_v1_complaint_categories_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/operations/complaints/health": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read Complaints Health
+         * @description Outbox, consumers, timers and dead letters at a glance.
+         */
+        get: operations["read_complaints_health_api_v1_operations_complaints_health_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/operations/complaints/consumers": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Complaints Consumers
+         * @description The consumers with state, lag and what waits behind dead letters.
+         */
+        get: operations["list_complaints_consumers_api_v1_operations_complaints_consumers_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/operations/complaints/consumers/{subscription}/resumptions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Resume Complaints Consumer
+         * @description Let a consumer go on that stopped because too many messages died.
+         */
+        post: operations["resume_complaints_consumer_api_v1_operations_complaints_consumers__subscription__resumptions_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/operations/complaints/outbox": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read Complaints Outbox
+         * @description How many events wait for the broker, and for how long.
+         */
+        get: operations["read_complaints_outbox_api_v1_operations_complaints_outbox_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/operations/complaints/dead-letters": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Complaints Dead Letters
+         * @description Dead letters, newest first.
+         */
+        get: operations["list_complaints_dead_letters_api_v1_operations_complaints_dead_letters_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/operations/complaints/dead-letters/{dead_letter_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read Complaints Dead Letter
+         * @description One dead letter, and how many messages wait behind it.
+         */
+        get: operations["read_complaints_dead_letter_api_v1_operations_complaints_dead_letters__dead_letter_id__get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/operations/complaints/dead-letters/{dead_letter_id}/redrives": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Redrive Complaints Dead Letter
+         * @description Apply the message again, then those held behind it. Asking twice is asking once.
+         */
+        post: operations["redrive_complaints_dead_letter_api_v1_operations_complaints_dead_letters__dead_letter_id__redrives_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/operations/complaints/dead-letters/{dead_letter_id}/skips": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Skip Complaints Dead Letter
+         * @description Leave the message out and apply those held behind it. Asking twice is asking once.
+         */
+        post: operations["skip_complaints_dead_letter_api_v1_operations_complaints_dead_letters__dead_letter_id__skips_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/campaigns": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Campaigns
+         * @description List campaigns of the units in reach, the newest first.
+         */
+        get: operations["list_campaigns_api_v1_campaigns_get"];
+        put?: never;
+        /**
+         * Plan Campaign
+         * @description Write a campaign as a draft. Its text is checked against banned claims and what a template may contain.
+         */
+        post: operations["plan_campaign_api_v1_campaigns_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/campaigns/{campaign_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Campaign
+         * @description Read a campaign; the answer's ETag goes into `If-Match` of a change.
+         */
+        get: operations["get_campaign_api_v1_campaigns__campaign_id__get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        /**
+         * Change Campaign
+         * @description Change a draft; what is not named stays.
+         */
+        patch: operations["change_campaign_api_v1_campaigns__campaign_id__patch"];
+        trace?: never;
+    };
+    "/api/v1/campaigns/{campaign_id}/submissions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Submit Campaign
+         * @description Hand a draft in for review by a second person.
+         */
+        post: operations["submit_campaign_api_v1_campaigns__campaign_id__submissions_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/campaigns/{campaign_id}/approvals": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Approve Campaign
+         * @description Approve a campaign that others made. Its audience is frozen with the rule versions in force, and it runs.
+         */
+        post: operations["approve_campaign_api_v1_campaigns__campaign_id__approvals_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/campaigns/{campaign_id}/rejections": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Reject Campaign
+         * @description Send a campaign back to its makers with what has to be mended.
+         */
+        post: operations["reject_campaign_api_v1_campaigns__campaign_id__rejections_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/campaigns/{campaign_id}/completions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Complete Campaign
+         * @description End a running campaign before its time; members without a decision get `campaign_finished`.
+         */
+        post: operations["complete_campaign_api_v1_campaigns__campaign_id__completions_post"];
         delete?: never;
         options?: never;
         head?: never;
@@ -937,7 +1977,7 @@ export interface paths {
          * List Campaign Members
          * @description List the members of a frozen audience whose customers are in reach, with their decisions.
          */
-        get: operations["list_campaign_members"];
+        get: operations["list_campaign_members_api_v1_campaigns__campaign_id__members_get"];
         put?: never;
         post?: never;
         delete?: never;
@@ -957,27 +1997,7 @@ export interface paths {
          * Get Waterfall
          * @description See before the launch whom the gate would let through now, and by which reasons the others drop out.
          */
-        get: operations["get_waterfall"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/campaigns/{campaign_id}/messages": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /**
-         * List Campaign Messages
-         * @description List the messages to customers in reach, the newest first.
-         */
-        get: operations["list_campaign_messages"];
+        get: operations["get_waterfall_api_v1_campaigns__campaign_id__waterfall_get"];
         put?: never;
         post?: never;
         delete?: never;
@@ -997,7 +2017,7 @@ export interface paths {
          * List Campaign Decisions
          * @description List the decisions about customers in reach, the newest first.
          */
-        get: operations["list_campaign_decisions"];
+        get: operations["list_campaign_decisions_api_v1_campaigns__campaign_id__decisions_get"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1021,14 +2041,14 @@ export interface paths {
          *
          *     Consent is what was last heard of it; whether there is an address is only known when sending.
          */
-        post: operations["check_contact"];
+        post: operations["check_contact_api_v1_contact_decisions_post"];
         delete?: never;
         options?: never;
         head?: never;
         patch?: never;
         trace?: never;
     };
-    "/api/v1/campaigns": {
+    "/api/v1/campaigns/{campaign_id}/messages": {
         parameters: {
             query?: never;
             header?: never;
@@ -1036,120 +2056,12 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * List Campaigns
-         * @description List campaigns of the units in reach, the newest first.
+         * List Campaign Messages
+         * @description List the messages to customers in reach, the newest first.
          */
-        get: operations["list_campaigns"];
-        put?: never;
-        /**
-         * Plan Campaign
-         * @description Write a campaign as a draft. Its text is checked against banned claims and what a template may contain.
-         */
-        post: operations["plan_campaign"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/campaigns/{campaign_id}": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /**
-         * Get Campaign
-         * @description Read a campaign; the answer's ETag goes into `If-Match` of a change.
-         */
-        get: operations["get_campaign"];
+        get: operations["list_campaign_messages_api_v1_campaigns__campaign_id__messages_get"];
         put?: never;
         post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        /**
-         * Change Campaign
-         * @description Change a draft; what is not named stays.
-         */
-        patch: operations["change_campaign"];
-        trace?: never;
-    };
-    "/api/v1/campaigns/{campaign_id}/submissions": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /**
-         * Submit Campaign
-         * @description Hand a draft in for review by a second person.
-         */
-        post: operations["submit_campaign"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/campaigns/{campaign_id}/approvals": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /**
-         * Approve Campaign
-         * @description Approve a campaign that others made. Its audience is frozen with the rule versions in force, and it runs.
-         */
-        post: operations["approve_campaign"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/campaigns/{campaign_id}/rejections": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /**
-         * Reject Campaign
-         * @description Send a campaign back to its makers with what has to be mended.
-         */
-        post: operations["reject_campaign"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/campaigns/{campaign_id}/completions": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /**
-         * Complete Campaign
-         * @description End a running campaign before its time; members without a decision get `campaign_finished`.
-         */
-        post: operations["complete_campaign"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1167,7 +2079,7 @@ export interface paths {
          * Get Funnel
          * @description Read how far a campaign has come: audience, decisions by reason, deliveries, conversions, credit.
          */
-        get: operations["get_funnel"];
+        get: operations["get_funnel_api_v1_campaigns__campaign_id__funnel_get"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1187,7 +2099,7 @@ export interface paths {
          * Get Customer Campaigns
          * @description Read the campaigns that a customer was chosen for, what was decided and what came of it.
          */
-        get: operations["get_customer_campaigns"];
+        get: operations["get_customer_campaigns_api_v1_customers__customer_id__campaigns_get"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1196,16 +2108,160 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/api/v1/customers/{customer_id}/overview": {
+    "/api/v1/operations/campaigns/health": {
         parameters: {
             query?: never;
             header?: never;
             path?: never;
             cookie?: never;
         };
-        get: operations["ov"];
+        /**
+         * Read Campaigns Health
+         * @description Outbox, consumers, timers and dead letters at a glance.
+         */
+        get: operations["read_campaigns_health_api_v1_operations_campaigns_health_get"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/operations/campaigns/consumers": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Campaigns Consumers
+         * @description The consumers with state, lag and what waits behind dead letters.
+         */
+        get: operations["list_campaigns_consumers_api_v1_operations_campaigns_consumers_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/operations/campaigns/consumers/{subscription}/resumptions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Resume Campaigns Consumer
+         * @description Let a consumer go on that stopped because too many messages died.
+         */
+        post: operations["resume_campaigns_consumer_api_v1_operations_campaigns_consumers__subscription__resumptions_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/operations/campaigns/outbox": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read Campaigns Outbox
+         * @description How many events wait for the broker, and for how long.
+         */
+        get: operations["read_campaigns_outbox_api_v1_operations_campaigns_outbox_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/operations/campaigns/dead-letters": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Campaigns Dead Letters
+         * @description Dead letters, newest first.
+         */
+        get: operations["list_campaigns_dead_letters_api_v1_operations_campaigns_dead_letters_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/operations/campaigns/dead-letters/{dead_letter_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read Campaigns Dead Letter
+         * @description One dead letter, and how many messages wait behind it.
+         */
+        get: operations["read_campaigns_dead_letter_api_v1_operations_campaigns_dead_letters__dead_letter_id__get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/operations/campaigns/dead-letters/{dead_letter_id}/redrives": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Redrive Campaigns Dead Letter
+         * @description Apply the message again, then those held behind it. Asking twice is asking once.
+         */
+        post: operations["redrive_campaigns_dead_letter_api_v1_operations_campaigns_dead_letters__dead_letter_id__redrives_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/operations/campaigns/dead-letters/{dead_letter_id}/skips": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Skip Campaigns Dead Letter
+         * @description Leave the message out and apply those held behind it. Asking twice is asking once.
+         */
+        post: operations["skip_campaigns_dead_letter_api_v1_operations_campaigns_dead_letters__dead_letter_id__skips_post"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1217,10 +2273,317 @@ export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
         /**
+         * ConsumerOut
+         * @description A consumer as its worker last reported it; `silent` when no report has come for 20 s.
+         */
+        ConsumerOut: {
+            /** Subscription */
+            subscription: string;
+            /**
+             * State
+             * @enum {string}
+             */
+            state: "running" | "retrying" | "stopped" | "silent";
+            /** Reason */
+            reason: string | null;
+            /** Lag */
+            lag: number | null;
+            /** Held */
+            held: number;
+            /** Open Dead Letters */
+            open_dead_letters: number;
+            /**
+             * Reported At
+             * Format: date-time
+             */
+            reported_at: string;
+        };
+        /**
+         * DeadLetterDetailOut
+         * @description A dead letter and how many later messages of its key wait behind it.
+         */
+        DeadLetterDetailOut: {
+            /**
+             * Dead Letter Id
+             * Format: uuid
+             */
+            dead_letter_id: string;
+            /** Subscription */
+            subscription: string;
+            /**
+             * State
+             * @enum {string}
+             */
+            state: "open" | "redrive" | "skip" | "redriven" | "skipped";
+            /** Reason */
+            reason: string;
+            /** Attempts */
+            attempts: number;
+            /**
+             * Died At
+             * Format: date-time
+             */
+            died_at: string;
+            /** Settled At */
+            settled_at: string | null;
+            /** Settled By */
+            settled_by: string | null;
+            /**
+             * Id
+             * Format: uuid
+             */
+            id: string;
+            /** Type */
+            type: string;
+            /** Topic */
+            topic: string;
+            /** Partition */
+            partition: number;
+            /** Offset */
+            offset: number;
+            /** Key */
+            key: string;
+            /** Has Body */
+            has_body: boolean;
+            /** Held Behind */
+            held_behind: number;
+        };
+        /**
+         * DeadLetterOut
+         * @description A message that could not be handled.
+         */
+        DeadLetterOut: {
+            /**
+             * Dead Letter Id
+             * Format: uuid
+             */
+            dead_letter_id: string;
+            /** Subscription */
+            subscription: string;
+            /**
+             * State
+             * @enum {string}
+             */
+            state: "open" | "redrive" | "skip" | "redriven" | "skipped";
+            /** Reason */
+            reason: string;
+            /** Attempts */
+            attempts: number;
+            /**
+             * Died At
+             * Format: date-time
+             */
+            died_at: string;
+            /** Settled At */
+            settled_at: string | null;
+            /** Settled By */
+            settled_by: string | null;
+            /**
+             * Id
+             * Format: uuid
+             */
+            id: string;
+            /** Type */
+            type: string;
+            /** Topic */
+            topic: string;
+            /** Partition */
+            partition: number;
+            /** Offset */
+            offset: number;
+            /** Key */
+            key: string;
+            /** Has Body */
+            has_body: boolean;
+        };
+        /**
+         * HealthOut
+         * @description The service at a glance.
+         */
+        HealthOut: {
+            /**
+             * Status
+             * @enum {string}
+             */
+            status: "ok" | "degraded";
+            outbox: components["schemas"]["OutboxOut"];
+            /** Consumers */
+            consumers: components["schemas"]["ConsumerOut"][];
+            /** Due Timers */
+            due_timers: number;
+            /** Failing Timers */
+            failing_timers: number;
+            /** Parked Messages */
+            parked_messages: number;
+            /** Open Dead Letters */
+            open_dead_letters: number;
+        };
+        /**
+         * OperationsOut
+         * @description All services.
+         */
+        OperationsOut: {
+            /** Services */
+            services: components["schemas"]["ServiceStateOut"][];
+        };
+        /**
+         * OutboxOut
+         * @description Events that the broker has still to be given, and the technical age of the oldest in seconds.
+         */
+        OutboxOut: {
+            /** Depth */
+            depth: number;
+            /** Oldest Seconds */
+            oldest_seconds: number | null;
+        };
+        /**
+         * OverviewOut
+         * @description All that the bank knows of a customer and the caller may see.
+         */
+        OverviewOut: {
+            /**
+             * Customer Id
+             * Format: uuid
+             */
+            customer_id: string;
+            sections: components["schemas"]["SectionsOut"];
+        };
+        /** Page[DeadLetterOut] */
+        Page_DeadLetterOut_: {
+            /** Items */
+            items: components["schemas"]["DeadLetterOut"][];
+            /** Next Cursor */
+            next_cursor: string | null;
+        };
+        /**
+         * ReasonIn
+         * @description Why an operator steps in.
+         */
+        ReasonIn: {
+            /** Reason */
+            reason: string;
+        };
+        /**
+         * SectionOut
+         * @description One service's part. `stale`: the service is away, and this is what it last said, as of `as_of`.
+         *
+         *     `data` is the answer of the service's own route, unchanged; null when the section is unavailable, and then `reason`
+         *     says why: `unreachable`, `timeout`, `forbidden` or `not_found`.
+         */
+        SectionOut: {
+            /**
+             * Status
+             * @enum {string}
+             */
+            status: "ok" | "stale" | "unavailable";
+            /** As Of */
+            as_of: string | null;
+            /** Reason */
+            reason: string | null;
+            /** Data */
+            data: {
+                [key: string]: unknown;
+            } | null;
+        };
+        /**
+         * SectionsOut
+         * @description The sections of the customer 360.
+         */
+        SectionsOut: {
+            profile: components["schemas"]["SectionOut"];
+            holdings: components["schemas"]["SectionOut"];
+            segments: components["schemas"]["SectionOut"];
+            complaints: components["schemas"]["SectionOut"];
+            campaigns: components["schemas"]["SectionOut"];
+        };
+        /**
+         * ServiceStateOut
+         * @description A service: whether it answers and is ready, and what its own health route says (null when it does not answer).
+         */
+        ServiceStateOut: {
+            /** Service */
+            service: string;
+            /**
+             * Status
+             * @enum {string}
+             */
+            status: "ok" | "degraded" | "unavailable";
+            /** Ready */
+            ready: boolean;
+            /** Health */
+            health: {
+                [key: string]: unknown;
+            } | null;
+        };
+        /**
+         * SessionOut
+         * @description Who is logged in. `csrf_token` goes into the header `X-CSRF-Token` of every write.
+         */
+        SessionOut: {
+            /** Subject */
+            subject: string;
+            /** Name */
+            name: string;
+            /** Roles */
+            roles: string[];
+            /** Permissions */
+            permissions: string[];
+            /** Staff Id */
+            staff_id: string | null;
+            /** Csrf Token */
+            csrf_token: string;
+        };
+        /**
+         * FieldProblemOut
+         * @description One wrong field of the request.
+         */
+        FieldProblemOut: {
+            /**
+             * Pointer
+             * @description JSON Pointer as a URI fragment, e.g. #/names/0/text
+             */
+            pointer: string;
+            /**
+             * In
+             * @enum {string}
+             */
+            in: "body" | "query" | "path" | "header" | "cookie";
+            /** Code */
+            code: string;
+            /** Detail */
+            detail: string;
+        };
+        /**
+         * ProblemOut
+         * @description The body of every answer that is not a success (RFC 9457).
+         */
+        Problem: {
+            /**
+             * Type
+             * @description urn:kehu:problem:<code>
+             */
+            type: string;
+            /** Title */
+            title: string;
+            /** Status */
+            status: number;
+            /** Detail */
+            detail: string | null;
+            /**
+             * Code
+             * @description For programs; stable
+             */
+            code: string;
+            /** Errors */
+            errors: components["schemas"]["FieldProblemOut"][];
+            /** Trace Id */
+            trace_id: string;
+        };
+        /**
          * AccountOut
          * @description What a customer holds, as the core last stated it: an account, a card, a loan, a standing order.
          */
-        customer_AccountOut: {
+        AccountOut: {
             /**
              * Id
              * Format: uuid
@@ -1230,7 +2593,7 @@ export interface components {
             source: string;
             /** Source Id */
             source_id: string;
-            product_class: components["schemas"]["customer_ProductClass"];
+            product_class: components["schemas"]["ProductClass"];
             /** Product Code */
             product_code: string;
             /** Currency */
@@ -1257,7 +2620,7 @@ export interface components {
              * Format: uuid
              */
             holder_customer_id: string;
-            holder_role: components["schemas"]["customer_HolderRole"];
+            holder_role: components["schemas"]["HolderRole"];
             /** Counts */
             counts: boolean;
             /**
@@ -1265,13 +2628,13 @@ export interface components {
              * Format: date-time
              */
             as_of: string;
-            balance: components["schemas"]["customer_BalanceOut"] | null;
+            balance: components["schemas"]["BalanceOut"] | null;
         };
         /**
          * BalanceOut
          * @description A balance, the business date that it belongs to, and when the source said so.
          */
-        customer_BalanceOut: {
+        BalanceOut: {
             /** Amount */
             amount: string;
             /** Currency */
@@ -1294,22 +2657,22 @@ export interface components {
          * @description Ways to reach a customer.
          * @enum {string}
          */
-        customer_Channel: "sms" | "email" | "phone" | "wechat" | "push" | "counter";
+        Channel: "sms" | "email" | "phone" | "wechat" | "push" | "counter";
         /**
          * ConsentIn
          * @description One entry of the ledger: a consent given or withdrawn.
          */
-        customer_ConsentIn: {
-            purpose: components["schemas"]["customer_Purpose"];
-            channel: components["schemas"]["customer_Channel"];
+        ConsentIn: {
+            purpose: components["schemas"]["Purpose"];
+            channel: components["schemas"]["Channel"];
             /**
              * Contact Point Id
              * @description Empty: the whole channel
              */
             contact_point_id?: string | null;
-            status: components["schemas"]["customer_ConsentStatus"];
+            status: components["schemas"]["ConsentStatus"];
             /** @default consent */
-            lawful_basis: components["schemas"]["customer_LawfulBasis"];
+            lawful_basis: components["schemas"]["LawfulBasis"];
             /**
              * Notice Version
              * @description Version of the privacy notice that was shown
@@ -1330,18 +2693,18 @@ export interface components {
          * ConsentOut
          * @description An entry of the ledger.
          */
-        customer_ConsentOut: {
+        ConsentOut: {
             /**
              * Id
              * Format: uuid
              */
             id: string;
-            purpose: components["schemas"]["customer_Purpose"];
-            channel: components["schemas"]["customer_Channel"];
+            purpose: components["schemas"]["Purpose"];
+            channel: components["schemas"]["Channel"];
             /** Contact Point Id */
             contact_point_id: string | null;
-            status: components["schemas"]["customer_ConsentStatus"];
-            lawful_basis: components["schemas"]["customer_LawfulBasis"];
+            status: components["schemas"]["ConsentStatus"];
+            lawful_basis: components["schemas"]["LawfulBasis"];
             /** Notice Version */
             notice_version: string;
             /** Proof */
@@ -1364,12 +2727,12 @@ export interface components {
          * @description The state of one consent 授权同意.
          * @enum {string}
          */
-        customer_ConsentStatus: "granted" | "withdrawn";
+        ConsentStatus: "granted" | "withdrawn";
         /**
          * ContactPointChangeIn
          * @description What changes about a contact point.
          */
-        customer_ContactPointChangeIn: {
+        ContactPointChangeIn: {
             /** Is Primary */
             is_primary?: boolean | null;
             /** Verified */
@@ -1384,7 +2747,7 @@ export interface components {
          * ContactPointIn
          * @description A way to reach the customer. Phones may be given as people write them; they are kept in E.164.
          */
-        customer_ContactPointIn: {
+        ContactPointIn: {
             /**
              * Type
              * @enum {string}
@@ -1407,7 +2770,7 @@ export interface components {
          * ContactPointOut
          * @description A contact point, masked.
          */
-        customer_ContactPointOut: {
+        ContactPointOut: {
             /**
              * Id
              * Format: uuid
@@ -1438,9 +2801,9 @@ export interface components {
          * ContactResolutionIn
          * @description Whom a campaign wants to contact, for what and how.
          */
-        customer_ContactResolutionIn: {
-            purpose: components["schemas"]["customer_Purpose"];
-            channel: components["schemas"]["customer_Channel"];
+        ContactResolutionIn: {
+            purpose: components["schemas"]["Purpose"];
+            channel: components["schemas"]["Channel"];
             /** Customer Ids */
             customer_ids: string[];
         };
@@ -1448,13 +2811,13 @@ export interface components {
          * ContactResolutionOut
          * @description The verdict on one customer. Only an allowed one has a contact value, and none where the channel needs none.
          */
-        customer_ContactResolutionOut: {
+        ContactResolutionOut: {
             /**
              * Customer Id
              * Format: uuid
              */
             customer_id: string;
-            verdict: components["schemas"]["customer_Verdict"];
+            verdict: components["schemas"]["Verdict"];
             /** Survivor Id */
             survivor_id: string | null;
             /** Contact Point Id */
@@ -1468,17 +2831,17 @@ export interface components {
          * ContactResolutionsOut
          * @description One verdict for each customer asked for, in their order.
          */
-        customer_ContactResolutionsOut: {
+        ContactResolutionsOut: {
             /** Items */
-            items: components["schemas"]["customer_ContactResolutionOut"][];
+            items: components["schemas"]["ContactResolutionOut"][];
         };
         /**
          * CustomerChangeIn
          * @description What changes; a field that is not given stays as it is.
          */
-        customer_CustomerChangeIn: {
-            status?: components["schemas"]["customer_CustomerStatus"] | null;
-            gender?: components["schemas"]["customer_Gender"] | null;
+        CustomerChangeIn: {
+            status?: components["schemas"]["CustomerStatus"] | null;
+            gender?: components["schemas"]["Gender"] | null;
             /** Birth Date */
             birth_date?: string | null;
             /** Nationality */
@@ -1496,8 +2859,8 @@ export interface components {
          * CustomerIn
          * @description A party that becomes a customer. Birth date and gender follow from a resident ID where they are not given.
          */
-        customer_CustomerIn: {
-            kind: components["schemas"]["customer_PartyKind"];
+        CustomerIn: {
+            kind: components["schemas"]["PartyKind"];
             /** Name */
             name: string;
             /** Latin Name */
@@ -1505,7 +2868,7 @@ export interface components {
             /** Former Name */
             former_name?: string | null;
             /** @default unknown */
-            gender: components["schemas"]["customer_Gender"];
+            gender: components["schemas"]["Gender"];
             /**
              * Birth Date
              * @description Of a company or institution, the day of its registration
@@ -1550,18 +2913,18 @@ export interface components {
              * Contact Points
              * @default []
              */
-            contact_points: components["schemas"]["customer_ContactPointIn"][];
+            contact_points: components["schemas"]["ContactPointIn"][];
             /**
              * Documents
              * @default []
              */
-            documents: components["schemas"]["customer_DocumentIn"][];
+            documents: components["schemas"]["DocumentIn"][];
         };
         /**
          * CustomerOut
          * @description A customer. `survivor_id` is another customer's when this one is merged into it.
          */
-        customer_CustomerOut: {
+        CustomerOut: {
             /**
              * Id
              * Format: uuid
@@ -1569,11 +2932,11 @@ export interface components {
             id: string;
             /** Customer Number */
             customer_number: string;
-            kind: components["schemas"]["customer_PartyKind"];
-            status: components["schemas"]["customer_CustomerStatus"];
+            kind: components["schemas"]["PartyKind"];
+            status: components["schemas"]["CustomerStatus"];
             /** Name */
             name: string;
-            gender: components["schemas"]["customer_Gender"];
+            gender: components["schemas"]["Gender"];
             /** Birth Year */
             birth_year: number | null;
             /** Unit Id */
@@ -1616,12 +2979,12 @@ export interface components {
          * @description Whether the relationship runs. Merging is a link, not a status.
          * @enum {string}
          */
-        customer_CustomerStatus: "active" | "closed" | "deceased";
+        CustomerStatus: "active" | "closed" | "deceased";
         /**
          * CustomerSummary
          * @description A customer in a list. The name is masked unless the caller's role works with customers by name.
          */
-        customer_CustomerSummary: {
+        CustomerSummary: {
             /**
              * Id
              * Format: uuid
@@ -1629,11 +2992,11 @@ export interface components {
             id: string;
             /** Customer Number */
             customer_number: string;
-            kind: components["schemas"]["customer_PartyKind"];
-            status: components["schemas"]["customer_CustomerStatus"];
+            kind: components["schemas"]["PartyKind"];
+            status: components["schemas"]["CustomerStatus"];
             /** Name */
             name: string;
-            gender: components["schemas"]["customer_Gender"];
+            gender: components["schemas"]["Gender"];
             /** Birth Year */
             birth_year: number | null;
             /** Unit Id */
@@ -1657,7 +3020,7 @@ export interface components {
          * DocumentIn
          * @description An identity document. `long_term` is 长期: it does not expire.
          */
-        customer_DocumentIn: {
+        DocumentIn: {
             /**
              * Type
              * @enum {string}
@@ -1687,7 +3050,7 @@ export interface components {
          * DocumentOut
          * @description An identity document, its number masked. `standing` is how it stands today at the bank.
          */
-        customer_DocumentOut: {
+        DocumentOut: {
             /**
              * Id
              * Format: uuid
@@ -1708,7 +3071,7 @@ export interface components {
             valid_until: string | null;
             /** Long Term */
             long_term: boolean;
-            standing: components["schemas"]["customer_DocumentStanding"];
+            standing: components["schemas"]["DocumentStanding"];
             /** Verified At */
             verified_at: string | null;
             /** Verified By */
@@ -1726,30 +3089,30 @@ export interface components {
          * @description How a document stands on a date.
          * @enum {string}
          */
-        customer_DocumentStanding: "not_yet_valid" | "valid" | "expired" | "unknown";
+        DocumentStanding: "not_yet_valid" | "valid" | "expired" | "unknown";
         /**
          * Gender
          * @description GB/T 2261.1 in words.
          * @enum {string}
          */
-        customer_Gender: "female" | "male" | "unknown";
+        Gender: "female" | "male" | "unknown";
         /**
          * HolderRole
          * @description How a party stands to an account. Which roles count towards balances is data of the bank.
          * @enum {string}
          */
-        customer_HolderRole: "owner" | "joint_owner" | "disponent" | "guarantor";
+        HolderRole: "owner" | "joint_owner" | "disponent" | "guarantor";
         /**
          * InteractionIn
          * @description A contact with the customer. Without `occurred_at` it happened now; it cannot lie in the future.
          */
-        customer_InteractionIn: {
+        InteractionIn: {
             /**
              * Kind
              * @enum {string}
              */
             kind: "visit" | "call" | "email" | "message" | "counter" | "app" | "event";
-            channel: components["schemas"]["customer_Channel"];
+            channel: components["schemas"]["Channel"];
             /**
              * Direction
              * @enum {string}
@@ -1764,7 +3127,7 @@ export interface components {
          * InteractionOut
          * @description A contact that was written down. The note is not repeated.
          */
-        customer_InteractionOut: {
+        InteractionOut: {
             /**
              * Id
              * Format: uuid
@@ -1780,7 +3143,7 @@ export interface components {
              * @enum {string}
              */
             kind: "visit" | "call" | "email" | "message" | "counter" | "app" | "event";
-            channel: components["schemas"]["customer_Channel"];
+            channel: components["schemas"]["Channel"];
             /**
              * Direction
              * @enum {string}
@@ -1806,12 +3169,12 @@ export interface components {
          * @description On what the processing rests (PIPL Art. 13).
          * @enum {string}
          */
-        customer_LawfulBasis: "consent" | "contract" | "legal_duty" | "emergency" | "public_interest" | "disclosed";
+        LawfulBasis: "consent" | "contract" | "legal_duty" | "emergency" | "public_interest" | "disclosed";
         /**
          * LookupIn
          * @description What is known of the customer, exactly.
          */
-        customer_LookupIn: {
+        LookupIn: {
             /**
              * Type
              * @enum {string}
@@ -1824,15 +3187,15 @@ export interface components {
          * LookupOut
          * @description Who was found, at most 50.
          */
-        customer_LookupOut: {
+        LookupOut: {
             /** Items */
-            items: components["schemas"]["customer_CustomerSummary"][];
+            items: components["schemas"]["CustomerSummary"][];
         };
         /**
          * MergeIn
          * @description Two customers that are one party: `customer_id` is linked to `survivor_id`.
          */
-        customer_MergeIn: {
+        MergeIn: {
             /**
              * Customer Id
              * Format: uuid
@@ -1850,7 +3213,7 @@ export interface components {
          * MergeOut
          * @description A merge; `undone_at` is empty while it stands.
          */
-        customer_MergeOut: {
+        MergeOut: {
             /**
              * Id
              * Format: uuid
@@ -1888,7 +3251,7 @@ export interface components {
          * NameIn
          * @description A name. A new primary name makes the old one a former name.
          */
-        customer_NameIn: {
+        NameIn: {
             /**
              * Type
              * @enum {string}
@@ -1901,7 +3264,7 @@ export interface components {
          * NameOut
          * @description A name of a customer, masked unless the caller's role works with customers by name.
          */
-        customer_NameOut: {
+        NameOut: {
             /**
              * Id
              * Format: uuid
@@ -1924,7 +3287,7 @@ export interface components {
          * OwnershipIn
          * @description The owner that a customer shall have from now on. Without a manager the customer belongs to the unit's pool.
          */
-        customer_OwnershipIn: {
+        OwnershipIn: {
             /**
              * Unit Id
              * Format: uuid
@@ -1939,7 +3302,7 @@ export interface components {
          * OwnershipIntervalOut
          * @description Who owned the customer from (included) until (excluded; null while it lasts).
          */
-        customer_OwnershipIntervalOut: {
+        OwnershipIntervalOut: {
             /**
              * Unit Id
              * Format: uuid
@@ -1971,7 +3334,7 @@ export interface components {
          * OwnershipOut
          * @description Who owns the customer, and the history, newest first.
          */
-        customer_OwnershipOut: {
+        OwnershipOut: {
             /**
              * Customer Id
              * Format: uuid
@@ -1984,75 +3347,75 @@ export interface components {
             /** Primary Rm Id */
             primary_rm_id: string | null;
             /** History */
-            history: components["schemas"]["customer_OwnershipIntervalOut"][];
+            history: components["schemas"]["OwnershipIntervalOut"][];
         };
         /** Page[AccountOut] */
-        customer_Page_AccountOut_: {
+        Page_AccountOut_: {
             /** Items */
-            items: components["schemas"]["customer_AccountOut"][];
+            items: components["schemas"]["AccountOut"][];
             /** Next Cursor */
             next_cursor: string | null;
         };
         /** Page[ConsentOut] */
-        customer_Page_ConsentOut_: {
+        Page_ConsentOut_: {
             /** Items */
-            items: components["schemas"]["customer_ConsentOut"][];
+            items: components["schemas"]["ConsentOut"][];
             /** Next Cursor */
             next_cursor: string | null;
         };
         /** Page[ContactPointOut] */
-        customer_Page_ContactPointOut_: {
+        Page_ContactPointOut_: {
             /** Items */
-            items: components["schemas"]["customer_ContactPointOut"][];
+            items: components["schemas"]["ContactPointOut"][];
             /** Next Cursor */
             next_cursor: string | null;
         };
         /** Page[CustomerSummary] */
-        customer_Page_CustomerSummary_: {
+        Page_CustomerSummary_: {
             /** Items */
-            items: components["schemas"]["customer_CustomerSummary"][];
+            items: components["schemas"]["CustomerSummary"][];
             /** Next Cursor */
             next_cursor: string | null;
         };
         /** Page[DocumentOut] */
-        customer_Page_DocumentOut_: {
+        Page_DocumentOut_: {
             /** Items */
-            items: components["schemas"]["customer_DocumentOut"][];
+            items: components["schemas"]["DocumentOut"][];
             /** Next Cursor */
             next_cursor: string | null;
         };
         /** Page[NameOut] */
-        customer_Page_NameOut_: {
+        Page_NameOut_: {
             /** Items */
-            items: components["schemas"]["customer_NameOut"][];
+            items: components["schemas"]["NameOut"][];
             /** Next Cursor */
             next_cursor: string | null;
         };
         /** Page[StaffOut] */
-        customer_Page_StaffOut_: {
+        Page_StaffOut_: {
             /** Items */
-            items: components["schemas"]["customer_StaffOut"][];
+            items: components["schemas"]["StaffOut"][];
             /** Next Cursor */
             next_cursor: string | null;
         };
         /** Page[TimelineEntryOut] */
-        customer_Page_TimelineEntryOut_: {
+        Page_TimelineEntryOut_: {
             /** Items */
-            items: components["schemas"]["customer_TimelineEntryOut"][];
+            items: components["schemas"]["TimelineEntryOut"][];
             /** Next Cursor */
             next_cursor: string | null;
         };
         /** Page[TransactionOut] */
-        customer_Page_TransactionOut_: {
+        Page_TransactionOut_: {
             /** Items */
-            items: components["schemas"]["customer_TransactionOut"][];
+            items: components["schemas"]["TransactionOut"][];
             /** Next Cursor */
             next_cursor: string | null;
         };
         /** Page[UnitOut] */
-        customer_Page_UnitOut_: {
+        Page_UnitOut_: {
             /** Items */
-            items: components["schemas"]["customer_UnitOut"][];
+            items: components["schemas"]["UnitOut"][];
             /** Next Cursor */
             next_cursor: string | null;
         };
@@ -2061,31 +3424,31 @@ export interface components {
          * @description Kinds of party 当事人: 个人, 个体工商户, 企业, 机构.
          * @enum {string}
          */
-        customer_PartyKind: "individual" | "sole_proprietor" | "company" | "institution";
+        PartyKind: "individual" | "sole_proprietor" | "company" | "institution";
         /**
          * ProductClass
          * @description Classes that assets and product counts are kept by.
          * @enum {string}
          */
-        customer_ProductClass: "current" | "savings" | "time_deposit" | "wealth" | "fund" | "insurance" | "loan" | "card" | "standing_order";
+        ProductClass: "current" | "savings" | "time_deposit" | "wealth" | "fund" | "insurance" | "loan" | "card" | "standing_order";
         /**
          * ProfileOut
          * @description The customer's section of the 360. Consents are those in force, of merged parties the most restrictive.
          */
-        customer_ProfileOut: {
-            customer: components["schemas"]["customer_CustomerOut"];
+        ProfileOut: {
+            customer: components["schemas"]["CustomerOut"];
             /** Birth Date */
             birth_date: string | null;
             /** Employer */
             employer: string | null;
             /** Names */
-            names: components["schemas"]["customer_NameOut"][];
+            names: components["schemas"]["NameOut"][];
             /** Contact Points */
-            contact_points: components["schemas"]["customer_ContactPointOut"][];
+            contact_points: components["schemas"]["ContactPointOut"][];
             /** Documents */
-            documents: components["schemas"]["customer_DocumentOut"][];
+            documents: components["schemas"]["DocumentOut"][];
             /** Consents */
-            consents: components["schemas"]["customer_StandingConsent"][];
+            consents: components["schemas"]["StandingConsent"][];
             /** Merged Ids */
             merged_ids: string[];
         };
@@ -2094,12 +3457,12 @@ export interface components {
          * @description What personal data may be used for (PIPL Art. 14: consent is given per purpose).
          * @enum {string}
          */
-        customer_Purpose: "marketing" | "service" | "profiling";
+        Purpose: "marketing" | "service" | "profiling";
         /**
          * RevealIn
          * @description What shall be shown in clear, and why; both are audited.
          */
-        customer_RevealIn: {
+        RevealIn: {
             /** Fields */
             fields: ("name" | "birth_date" | "employer" | "names" | "contact_points" | "documents")[];
             /** Reason */
@@ -2109,7 +3472,7 @@ export interface components {
          * RevealOut
          * @description What was asked for, in clear; null for what was not.
          */
-        customer_RevealOut: {
+        RevealOut: {
             /** Name */
             name: string | null;
             /** Birth Date */
@@ -2117,17 +3480,17 @@ export interface components {
             /** Employer */
             employer: string | null;
             /** Names */
-            names: components["schemas"]["customer_RevealedName"][] | null;
+            names: components["schemas"]["RevealedName"][] | null;
             /** Contact Points */
-            contact_points: components["schemas"]["customer_RevealedContactPoint"][] | null;
+            contact_points: components["schemas"]["RevealedContactPoint"][] | null;
             /** Documents */
-            documents: components["schemas"]["customer_RevealedDocument"][] | null;
+            documents: components["schemas"]["RevealedDocument"][] | null;
         };
         /**
          * RevealedContactPoint
          * @description A contact point in clear.
          */
-        customer_RevealedContactPoint: {
+        RevealedContactPoint: {
             /**
              * Id
              * Format: uuid
@@ -2145,7 +3508,7 @@ export interface components {
          * RevealedDocument
          * @description A document number in clear.
          */
-        customer_RevealedDocument: {
+        RevealedDocument: {
             /**
              * Id
              * Format: uuid
@@ -2163,7 +3526,7 @@ export interface components {
          * RevealedName
          * @description A name in clear.
          */
-        customer_RevealedName: {
+        RevealedName: {
             /**
              * Id
              * Format: uuid
@@ -2182,12 +3545,12 @@ export interface components {
          * @description What a principal is for the bank.
          * @enum {string}
          */
-        customer_Role: "relationship_manager" | "complaint_handler" | "marketer" | "compliance" | "branch_head" | "operator" | "auditor" | "system";
+        Role: "relationship_manager" | "complaint_handler" | "marketer" | "compliance" | "branch_head" | "operator" | "auditor" | "system";
         /**
          * SourceRecordOut
          * @description What a key of a source means. `statement` is a party's last message as it came: its identity stays encrypted.
          */
-        customer_SourceRecordOut: {
+        SourceRecordOut: {
             /**
              * Kind
              * @enum {string}
@@ -2217,9 +3580,9 @@ export interface components {
          * SourceRecordsOut
          * @description What is known under one key.
          */
-        customer_SourceRecordsOut: {
+        SourceRecordsOut: {
             /** Items */
-            items: components["schemas"]["customer_SourceRecordOut"][];
+            items: components["schemas"]["SourceRecordOut"][];
             /** Next Cursor */
             next_cursor: string | null;
         };
@@ -2227,7 +3590,7 @@ export interface components {
          * StaffOut
          * @description A member of staff as the bank last stated them.
          */
-        customer_StaffOut: {
+        StaffOut: {
             /**
              * Id
              * Format: uuid
@@ -2258,10 +3621,10 @@ export interface components {
          * StandingConsent
          * @description One line of the consents in force.
          */
-        customer_StandingConsent: {
-            purpose: components["schemas"]["customer_Purpose"];
-            channel: components["schemas"]["customer_Channel"];
-            status: components["schemas"]["customer_ConsentStatus"];
+        StandingConsent: {
+            purpose: components["schemas"]["Purpose"];
+            channel: components["schemas"]["Channel"];
+            status: components["schemas"]["ConsentStatus"];
         };
         /**
          * TimelineEntryOut
@@ -2269,7 +3632,7 @@ export interface components {
          *
          *     `note` is what was said in an interaction: for those who work with customers by name, else null.
          */
-        customer_TimelineEntryOut: {
+        TimelineEntryOut: {
             /**
              * Entry Id
              * Format: uuid
@@ -2290,7 +3653,7 @@ export interface components {
              * @enum {string}
              */
             type: "account_opened" | "campaign_contact_allowed" | "campaign_converted" | "campaign_delivery" | "complaint_received" | "complaint_state_changed" | "consent_changed" | "customer_merged" | "customer_registered" | "customer_unmerged" | "interaction" | "ownership_changed" | "product_opened" | "segment_entered" | "segment_left" | "tier_changed";
-            channel: components["schemas"]["customer_Channel"] | null;
+            channel: components["schemas"]["Channel"] | null;
             /** Reference Id */
             reference_id: string | null;
             /** Attributes */
@@ -2305,12 +3668,12 @@ export interface components {
          * @description Direction of a movement as the account holder sees it.
          * @enum {string}
          */
-        customer_TransactionKind: "credit" | "debit";
+        TransactionKind: "credit" | "debit";
         /**
          * TransactionOut
          * @description A movement as the core posted it. `amount` is positive; `kind` gives its direction.
          */
-        customer_TransactionOut: {
+        TransactionOut: {
             /**
              * Id
              * Format: uuid
@@ -2321,7 +3684,7 @@ export interface components {
              * Format: uuid
              */
             account_id: string;
-            kind: components["schemas"]["customer_TransactionKind"];
+            kind: components["schemas"]["TransactionKind"];
             /** Amount */
             amount: string;
             /** Currency */
@@ -2358,7 +3721,7 @@ export interface components {
          * UndoIn
          * @description Why a merge was wrong.
          */
-        customer_UndoIn: {
+        UndoIn: {
             /** Reason */
             reason: string;
         };
@@ -2367,12 +3730,12 @@ export interface components {
          * @description Levels of the organisation: 总行, 分行, 支行, 部门.
          * @enum {string}
          */
-        customer_UnitKind: "head_office" | "branch" | "sub_branch" | "department";
+        UnitKind: "head_office" | "branch" | "sub_branch" | "department";
         /**
          * UnitOut
          * @description A unit as the bank last stated it.
          */
-        customer_UnitOut: {
+        UnitOut: {
             /**
              * Id
              * Format: uuid
@@ -2382,7 +3745,7 @@ export interface components {
             code: string;
             /** Name */
             name: string;
-            kind: components["schemas"]["customer_UnitKind"];
+            kind: components["schemas"]["UnitKind"];
             /** Parent Id */
             parent_id: string | null;
             /** Division Code */
@@ -2402,58 +3765,1225 @@ export interface components {
          * @description Whether a customer may be contacted, and the one reason if not.
          * @enum {string}
          */
-        customer_Verdict: "allowed" | "unknown_customer" | "merged" | "deceased" | "closed" | "minor" | "withdrawn" | "no_consent" | "no_contact_point";
+        Verdict: "allowed" | "unknown_customer" | "merged" | "deceased" | "closed" | "minor" | "withdrawn" | "no_consent" | "no_contact_point";
         /**
-         * FieldProblemOut
-         * @description One wrong field of the request.
+         * AllOf
+         * @description TRUE when every part is TRUE; FALSE when one is FALSE; else UNKNOWN.
          */
-        customer_FieldProblemOut: {
-            /**
-             * Pointer
-             * @description JSON Pointer as a URI fragment, e.g. #/names/0/text
-             */
-            pointer: string;
-            /**
-             * In
-             * @enum {string}
-             */
-            in: "body" | "query" | "path" | "header" | "cookie";
-            /** Code */
-            code: string;
-            /** Detail */
-            detail: string;
-        };
-        /**
-         * ProblemOut
-         * @description The body of every answer that is not a success (RFC 9457).
-         */
-        customer_Problem: {
+        "AllOf-Input": {
             /**
              * Type
-             * @description urn:kehu:problem:<code>
+             * @constant
              */
-            type: string;
-            /** Title */
-            title: string;
-            /** Status */
-            status: number;
-            /** Detail */
-            detail: string | null;
+            type: "and";
+            /** Rules */
+            rules: (components["schemas"]["AllOf-Input"] | components["schemas"]["AnyOf-Input"] | components["schemas"]["NotRule-Input"] | components["schemas"]["KindRule-Input"] | components["schemas"]["StatusRule-Input"] | components["schemas"]["GenderRule-Input"] | components["schemas"]["BirthYearRule-Input"] | components["schemas"]["UnitRule-Input"] | components["schemas"]["CustomerSinceRule-Input"] | components["schemas"]["TenureRule-Input"] | components["schemas"]["BalanceRule-Input"] | components["schemas"]["TransactionRule-Input"] | components["schemas"]["ProductRule-Input"])[];
+        };
+        /**
+         * AllOf
+         * @description TRUE when every part is TRUE; FALSE when one is FALSE; else UNKNOWN.
+         */
+        "AllOf-Output": {
             /**
-             * Code
-             * @description For programs; stable
+             * Type
+             * @constant
              */
+            type: "and";
+            /** Rules */
+            rules: (components["schemas"]["AllOf-Output"] | components["schemas"]["AnyOf-Output"] | components["schemas"]["NotRule-Output"] | components["schemas"]["KindRule-Output"] | components["schemas"]["StatusRule-Output"] | components["schemas"]["GenderRule-Output"] | components["schemas"]["BirthYearRule-Output"] | components["schemas"]["UnitRule-Output"] | components["schemas"]["CustomerSinceRule-Output"] | components["schemas"]["TenureRule-Output"] | components["schemas"]["BalanceRule-Output"] | components["schemas"]["TransactionRule-Output"] | components["schemas"]["ProductRule-Output"])[];
+        };
+        /**
+         * AmountsOut
+         * @description Balances in one currency: now, and the average of each day of this month so far and of the month before.
+         */
+        AmountsOut: {
+            /** Currency */
+            currency: string;
+            /** Balance */
+            balance: string;
+            /** Average This Month */
+            average_this_month: string;
+            /** Average Last Month */
+            average_last_month: string;
+        };
+        /**
+         * AnyOf
+         * @description TRUE when one part is TRUE; FALSE when every part is FALSE; else UNKNOWN.
+         */
+        "AnyOf-Input": {
+            /**
+             * Type
+             * @constant
+             */
+            type: "or";
+            /** Rules */
+            rules: (components["schemas"]["AllOf-Input"] | components["schemas"]["AnyOf-Input"] | components["schemas"]["NotRule-Input"] | components["schemas"]["KindRule-Input"] | components["schemas"]["StatusRule-Input"] | components["schemas"]["GenderRule-Input"] | components["schemas"]["BirthYearRule-Input"] | components["schemas"]["UnitRule-Input"] | components["schemas"]["CustomerSinceRule-Input"] | components["schemas"]["TenureRule-Input"] | components["schemas"]["BalanceRule-Input"] | components["schemas"]["TransactionRule-Input"] | components["schemas"]["ProductRule-Input"])[];
+        };
+        /**
+         * AnyOf
+         * @description TRUE when one part is TRUE; FALSE when every part is FALSE; else UNKNOWN.
+         */
+        "AnyOf-Output": {
+            /**
+             * Type
+             * @constant
+             */
+            type: "or";
+            /** Rules */
+            rules: (components["schemas"]["AllOf-Output"] | components["schemas"]["AnyOf-Output"] | components["schemas"]["NotRule-Output"] | components["schemas"]["KindRule-Output"] | components["schemas"]["StatusRule-Output"] | components["schemas"]["GenderRule-Output"] | components["schemas"]["BirthYearRule-Output"] | components["schemas"]["UnitRule-Output"] | components["schemas"]["CustomerSinceRule-Output"] | components["schemas"]["TenureRule-Output"] | components["schemas"]["BalanceRule-Output"] | components["schemas"]["TransactionRule-Output"] | components["schemas"]["ProductRule-Output"])[];
+        };
+        /**
+         * BalanceRule
+         * @description An aggregate over account-days with a stated balance, compared with a number.
+         */
+        "BalanceRule-Input": {
+            /**
+             * Aggregate
+             * @enum {string}
+             */
+            aggregate: "any" | "count" | "sum" | "min" | "max" | "avg";
+            /** Days */
+            days?: number | null;
+            /**
+             * Operator
+             * @enum {string}
+             */
+            operator: "=" | "!=" | "<" | "<=" | ">" | ">=";
+            /** Value */
+            value: number | string;
+            /**
+             * Type
+             * @constant
+             */
+            type: "balance";
+            /** Measure */
+            measure?: ("closing" | "highest" | "lowest") | null;
+            /** @default {} */
+            where: components["schemas"]["BalanceWhere-Input"];
+        };
+        /**
+         * BalanceRule
+         * @description An aggregate over account-days with a stated balance, compared with a number.
+         */
+        "BalanceRule-Output": {
+            /**
+             * Aggregate
+             * @enum {string}
+             */
+            aggregate: "any" | "count" | "sum" | "min" | "max" | "avg";
+            /** Days */
+            days: number | null;
+            /**
+             * Operator
+             * @enum {string}
+             */
+            operator: "=" | "!=" | "<" | "<=" | ">" | ">=";
+            /** Value */
+            value: string;
+            /**
+             * Type
+             * @constant
+             */
+            type: "balance";
+            /** Measure */
+            measure: ("closing" | "highest" | "lowest") | null;
+            /** @default {} */
+            where: components["schemas"]["BalanceWhere-Output"];
+        };
+        /**
+         * BalanceWhere
+         * @description Which account-days a balance rule looks at; what is not given does not restrict.
+         */
+        "BalanceWhere-Input": {
+            /** Product Class */
+            product_class?: components["schemas"]["ProductClass"][] | null;
+            /** Product Code */
+            product_code?: string[] | null;
+            /** Currency */
+            currency?: string | null;
+        };
+        /**
+         * BalanceWhere
+         * @description Which account-days a balance rule looks at; what is not given does not restrict.
+         */
+        "BalanceWhere-Output": {
+            /** Product Class */
+            product_class: components["schemas"]["ProductClass"][] | null;
+            /** Product Code */
+            product_code: string[] | null;
+            /** Currency */
+            currency: string | null;
+        };
+        /**
+         * BirthYearRule
+         * @description The year of birth; NULL for parties that were not born.
+         */
+        "BirthYearRule-Input": {
+            /**
+             * Type
+             * @constant
+             */
+            type: "attribute";
+            /**
+             * Operator
+             * @enum {string}
+             */
+            operator: "=" | "!=" | "<" | "<=" | ">" | ">=" | "in" | "not_in" | "is_null" | "is_not_null";
+            /** Value */
+            value?: number | null;
+            /** Values */
+            values?: number[] | null;
+            /**
+             * Name
+             * @constant
+             */
+            name: "birth_year";
+        };
+        /**
+         * BirthYearRule
+         * @description The year of birth; NULL for parties that were not born.
+         */
+        "BirthYearRule-Output": {
+            /**
+             * Type
+             * @constant
+             */
+            type: "attribute";
+            /**
+             * Operator
+             * @enum {string}
+             */
+            operator: "=" | "!=" | "<" | "<=" | ">" | ">=" | "in" | "not_in" | "is_null" | "is_not_null";
+            /** Value */
+            value: number | null;
+            /** Values */
+            values: number[] | null;
+            /**
+             * Name
+             * @constant
+             */
+            name: "birth_year";
+        };
+        /**
+         * ClassBalanceOut
+         * @description Balances of one product class.
+         */
+        ClassBalanceOut: {
+            /** Currency */
+            currency: string;
+            /** Balance */
+            balance: string;
+            /** Average This Month */
+            average_this_month: string;
+            /** Average Last Month */
+            average_last_month: string;
+            product_class: components["schemas"]["ProductClass"];
+        };
+        /**
+         * ClassCountOut
+         * @description Open holdings of one product class.
+         */
+        ClassCountOut: {
+            product_class: components["schemas"]["ProductClass"];
+            /** Open Count */
+            open_count: number;
+        };
+        /**
+         * CustomerSegmentsOut
+         * @description All that a customer belongs to now.
+         */
+        CustomerSegmentsOut: {
+            /**
+             * Customer Id
+             * Format: uuid
+             * @description The surviving customer when the one asked for is merged
+             */
+            customer_id: string;
+            tier: components["schemas"]["CustomerTierOut"] | null;
+            /** Memberships */
+            memberships: components["schemas"]["StandingOut"][];
+        };
+        /**
+         * CustomerSinceRule
+         * @description The date on which the relationship began.
+         */
+        "CustomerSinceRule-Input": {
+            /**
+             * Type
+             * @constant
+             */
+            type: "attribute";
+            /**
+             * Operator
+             * @enum {string}
+             */
+            operator: "=" | "!=" | "<" | "<=" | ">" | ">=" | "in" | "not_in" | "is_null" | "is_not_null";
+            /** Value */
+            value?: string | null;
+            /** Values */
+            values?: string[] | null;
+            /**
+             * Name
+             * @constant
+             */
+            name: "customer_since";
+        };
+        /**
+         * CustomerSinceRule
+         * @description The date on which the relationship began.
+         */
+        "CustomerSinceRule-Output": {
+            /**
+             * Type
+             * @constant
+             */
+            type: "attribute";
+            /**
+             * Operator
+             * @enum {string}
+             */
+            operator: "=" | "!=" | "<" | "<=" | ">" | ">=" | "in" | "not_in" | "is_null" | "is_not_null";
+            /** Value */
+            value: string | null;
+            /** Values */
+            values: string[] | null;
+            /**
+             * Name
+             * @constant
+             */
+            name: "customer_since";
+        };
+        /**
+         * CustomerTierOut
+         * @description The customer's value tier.
+         */
+        CustomerTierOut: {
+            tier: components["schemas"]["Tier"];
+            /**
+             * Since
+             * Format: date-time
+             */
+            since: string;
+            /**
+             * Watch
+             * @description The monthly average is below the tier, which will be lost if that goes on
+             */
+            watch: boolean;
+            /** Months Below */
+            months_below: number;
+            /**
+             * Month
+             * Format: date
+             * @description The month last assessed, by its first day
+             */
+            month: string;
+            /** Average */
+            average: string;
+        };
+        /**
+         * EvidenceOut
+         * @description A row behind a value: an account on a date, a movement, or a holding with the date it was opened on.
+         */
+        EvidenceOut: {
+            /**
+             * Account Id
+             * Format: uuid
+             */
+            account_id: string;
+            /** Transaction Id */
+            transaction_id: string | null;
+            /**
+             * On
+             * Format: date
+             */
+            on: string;
+            /** Amount */
+            amount: string | null;
+        };
+        /**
+         * ExplanationOut
+         * @description Why a customer belongs to a segment or does not, by the rule in force and the facts as they stand.
+         */
+        ExplanationOut: {
+            /**
+             * Segment Id
+             * Format: uuid
+             */
+            segment_id: string;
+            /**
+             * Customer Id
+             * Format: uuid
+             * @description The surviving customer when the one asked for is merged
+             */
+            customer_id: string;
+            /** Rule Version */
+            rule_version: number;
+            /** Rule */
+            rule: components["schemas"]["AllOf-Output"] | components["schemas"]["AnyOf-Output"] | components["schemas"]["NotRule-Output"] | components["schemas"]["KindRule-Output"] | components["schemas"]["StatusRule-Output"] | components["schemas"]["GenderRule-Output"] | components["schemas"]["BirthYearRule-Output"] | components["schemas"]["UnitRule-Output"] | components["schemas"]["CustomerSinceRule-Output"] | components["schemas"]["TenureRule-Output"] | components["schemas"]["BalanceRule-Output"] | components["schemas"]["TransactionRule-Output"] | components["schemas"]["ProductRule-Output"];
+            /**
+             * As Of
+             * Format: date-time
+             */
+            as_of: string;
+            /**
+             * Business Date
+             * Format: date
+             */
+            business_date: string;
+            /**
+             * Verdict
+             * @description null is UNKNOWN, which is not enough to belong
+             */
+            verdict: boolean | null;
+            /**
+             * Member Since
+             * @description null when the customer is not a member
+             */
+            member_since: string | null;
+            /** Leaves */
+            leaves: components["schemas"]["LeafOut"][];
+        };
+        /**
+         * FeaturesOut
+         * @description The features of a customer on a business date (Asia/Shanghai).
+         */
+        FeaturesOut: {
+            /**
+             * Customer Id
+             * Format: uuid
+             * @description The surviving customer when the one asked for is merged
+             */
+            customer_id: string;
+            /** Customer Number */
+            customer_number: string;
+            /**
+             * As Of
+             * Format: date-time
+             */
+            as_of: string;
+            /**
+             * Business Date
+             * Format: date
+             */
+            business_date: string;
+            /**
+             * Customer Since
+             * Format: date
+             */
+            customer_since: string;
+            /** Tenure Days */
+            tenure_days: number;
+            /**
+             * Product Count
+             * @description Open holdings: accounts, cards, loans and standing orders
+             */
+            product_count: number;
+            /** Products */
+            products: components["schemas"]["ClassCountOut"][];
+            /** Balances */
+            balances: components["schemas"]["ClassBalanceOut"][];
+            /**
+             * Total Assets
+             * @description Over the classes that are assets: not loans, not cards
+             */
+            total_assets: components["schemas"]["AmountsOut"][];
+            /** Last Transaction On */
+            last_transaction_on: string | null;
+            /** Days Since Last Transaction */
+            days_since_last_transaction: number | null;
+            /** Windows */
+            windows: components["schemas"]["WindowOut"][];
+        };
+        /**
+         * GenderRule
+         * @description The gender; `unknown` is a value, not a NULL.
+         */
+        "GenderRule-Input": {
+            /**
+             * Type
+             * @constant
+             */
+            type: "attribute";
+            /**
+             * Operator
+             * @enum {string}
+             */
+            operator: "=" | "!=" | "in" | "not_in" | "is_null" | "is_not_null";
+            value?: components["schemas"]["Gender"] | null;
+            /** Values */
+            values?: components["schemas"]["Gender"][] | null;
+            /**
+             * Name
+             * @constant
+             */
+            name: "gender";
+        };
+        /**
+         * GenderRule
+         * @description The gender; `unknown` is a value, not a NULL.
+         */
+        "GenderRule-Output": {
+            /**
+             * Type
+             * @constant
+             */
+            type: "attribute";
+            /**
+             * Operator
+             * @enum {string}
+             */
+            operator: "=" | "!=" | "in" | "not_in" | "is_null" | "is_not_null";
+            value: components["schemas"]["Gender"] | null;
+            /** Values */
+            values: components["schemas"]["Gender"][] | null;
+            /**
+             * Name
+             * @constant
+             */
+            name: "gender";
+        };
+        /**
+         * KindRule
+         * @description The kind of party.
+         */
+        "KindRule-Input": {
+            /**
+             * Type
+             * @constant
+             */
+            type: "attribute";
+            /**
+             * Operator
+             * @enum {string}
+             */
+            operator: "=" | "!=" | "in" | "not_in" | "is_null" | "is_not_null";
+            value?: components["schemas"]["PartyKind"] | null;
+            /** Values */
+            values?: components["schemas"]["PartyKind"][] | null;
+            /**
+             * Name
+             * @constant
+             */
+            name: "kind";
+        };
+        /**
+         * KindRule
+         * @description The kind of party.
+         */
+        "KindRule-Output": {
+            /**
+             * Type
+             * @constant
+             */
+            type: "attribute";
+            /**
+             * Operator
+             * @enum {string}
+             */
+            operator: "=" | "!=" | "in" | "not_in" | "is_null" | "is_not_null";
+            value: components["schemas"]["PartyKind"] | null;
+            /** Values */
+            values: components["schemas"]["PartyKind"][] | null;
+            /**
+             * Name
+             * @constant
+             */
+            name: "kind";
+        };
+        /**
+         * LeafOut
+         * @description What one condition found.
+         */
+        LeafOut: {
+            /**
+             * Pointer
+             * @description JSON Pointer to the condition within the rule
+             */
+            pointer: string;
+            /** Condition */
+            condition: components["schemas"]["KindRule-Output"] | components["schemas"]["StatusRule-Output"] | components["schemas"]["GenderRule-Output"] | components["schemas"]["BirthYearRule-Output"] | components["schemas"]["UnitRule-Output"] | components["schemas"]["CustomerSinceRule-Output"] | components["schemas"]["TenureRule-Output"] | components["schemas"]["BalanceRule-Output"] | components["schemas"]["TransactionRule-Output"] | components["schemas"]["ProductRule-Output"];
+            /**
+             * Value
+             * @description What was found; null when it is unknown
+             */
+            value: string | number | null;
+            /**
+             * Threshold
+             * @description What the value is compared with
+             */
+            threshold: (string | number)[];
+            /**
+             * Verdict
+             * @description null is UNKNOWN
+             */
+            verdict: boolean | null;
+            /**
+             * Evidence
+             * @description At most 20 rows, the strongest first
+             */
+            evidence: components["schemas"]["EvidenceOut"][];
+        };
+        /**
+         * MemberOut
+         * @description One interval of membership.
+         */
+        SegmentationMemberOut: {
+            /**
+             * Customer Id
+             * Format: uuid
+             */
+            customer_id: string;
+            /** Customer Number */
+            customer_number: string;
+            /**
+             * Valid From
+             * Format: date-time
+             */
+            valid_from: string;
+            /** Valid To */
+            valid_to: string | null;
+            /**
+             * Rule Version
+             * @description The version by which the customer entered
+             */
+            rule_version: number;
+            /**
+             * Cause
+             * @description What the customer entered by
+             * @enum {string}
+             */
+            cause: "event" | "timer" | "publication";
+            /**
+             * Event Id
+             * @description The event that led to it, when it was one
+             */
+            event_id: string | null;
+        };
+        /**
+         * NotRule
+         * @description The opposite; of UNKNOWN it is UNKNOWN.
+         */
+        "NotRule-Input": {
+            /**
+             * Type
+             * @constant
+             */
+            type: "not";
+            /** Rule */
+            rule: components["schemas"]["AllOf-Input"] | components["schemas"]["AnyOf-Input"] | components["schemas"]["NotRule-Input"] | components["schemas"]["KindRule-Input"] | components["schemas"]["StatusRule-Input"] | components["schemas"]["GenderRule-Input"] | components["schemas"]["BirthYearRule-Input"] | components["schemas"]["UnitRule-Input"] | components["schemas"]["CustomerSinceRule-Input"] | components["schemas"]["TenureRule-Input"] | components["schemas"]["BalanceRule-Input"] | components["schemas"]["TransactionRule-Input"] | components["schemas"]["ProductRule-Input"];
+        };
+        /**
+         * NotRule
+         * @description The opposite; of UNKNOWN it is UNKNOWN.
+         */
+        "NotRule-Output": {
+            /**
+             * Type
+             * @constant
+             */
+            type: "not";
+            /** Rule */
+            rule: components["schemas"]["AllOf-Output"] | components["schemas"]["AnyOf-Output"] | components["schemas"]["NotRule-Output"] | components["schemas"]["KindRule-Output"] | components["schemas"]["StatusRule-Output"] | components["schemas"]["GenderRule-Output"] | components["schemas"]["BirthYearRule-Output"] | components["schemas"]["UnitRule-Output"] | components["schemas"]["CustomerSinceRule-Output"] | components["schemas"]["TenureRule-Output"] | components["schemas"]["BalanceRule-Output"] | components["schemas"]["TransactionRule-Output"] | components["schemas"]["ProductRule-Output"];
+        };
+        /** Page[MemberOut] */
+        Page_MemberOut_: {
+            /** Items */
+            items: components["schemas"]["SegmentationMemberOut"][];
+            /** Next Cursor */
+            next_cursor: string | null;
+        };
+        /** Page[PublicationOut] */
+        Page_PublicationOut_: {
+            /** Items */
+            items: components["schemas"]["PublicationOut"][];
+            /** Next Cursor */
+            next_cursor: string | null;
+        };
+        /** Page[SegmentSummaryOut] */
+        Page_SegmentSummaryOut_: {
+            /** Items */
+            items: components["schemas"]["SegmentSummaryOut"][];
+            /** Next Cursor */
+            next_cursor: string | null;
+        };
+        /**
+         * ProductRule
+         * @description The number of holdings, compared with a number. Without operator and value: there is at least one.
+         */
+        "ProductRule-Input": {
+            /**
+             * Type
+             * @constant
+             */
+            type: "product";
+            /** @default {} */
+            where: components["schemas"]["ProductWhere-Input"];
+            /**
+             * Open
+             * @default true
+             */
+            open: boolean;
+            /** Opened Within Days */
+            opened_within_days?: number | null;
+            /**
+             * Operator
+             * @default >=
+             * @enum {string}
+             */
+            operator: "=" | "!=" | "<" | "<=" | ">" | ">=";
+            /**
+             * Value
+             * @default 1
+             */
+            value: number;
+        };
+        /**
+         * ProductRule
+         * @description The number of holdings, compared with a number. Without operator and value: there is at least one.
+         */
+        "ProductRule-Output": {
+            /**
+             * Type
+             * @constant
+             */
+            type: "product";
+            /** @default {} */
+            where: components["schemas"]["ProductWhere-Output"];
+            /**
+             * Open
+             * @default true
+             */
+            open: boolean;
+            /** Opened Within Days */
+            opened_within_days: number | null;
+            /**
+             * Operator
+             * @default >=
+             * @enum {string}
+             */
+            operator: "=" | "!=" | "<" | "<=" | ">" | ">=";
+            /**
+             * Value
+             * @default 1
+             */
+            value: number;
+        };
+        /**
+         * ProductWhere
+         * @description Which holdings a product rule looks at.
+         */
+        "ProductWhere-Input": {
+            /** Product Class */
+            product_class?: components["schemas"]["ProductClass"][] | null;
+            /** Product Code */
+            product_code?: string[] | null;
+        };
+        /**
+         * ProductWhere
+         * @description Which holdings a product rule looks at.
+         */
+        "ProductWhere-Output": {
+            /** Product Class */
+            product_class: components["schemas"]["ProductClass"][] | null;
+            /** Product Code */
+            product_code: string[] | null;
+        };
+        /**
+         * PublicationOut
+         * @description One version of a segment's rule.
+         */
+        PublicationOut: {
+            /**
+             * Segment Id
+             * Format: uuid
+             */
+            segment_id: string;
+            /** Rule Version */
+            rule_version: number;
+            /** Rule */
+            rule: components["schemas"]["AllOf-Output"] | components["schemas"]["AnyOf-Output"] | components["schemas"]["NotRule-Output"] | components["schemas"]["KindRule-Output"] | components["schemas"]["StatusRule-Output"] | components["schemas"]["GenderRule-Output"] | components["schemas"]["BirthYearRule-Output"] | components["schemas"]["UnitRule-Output"] | components["schemas"]["CustomerSinceRule-Output"] | components["schemas"]["TenureRule-Output"] | components["schemas"]["BalanceRule-Output"] | components["schemas"]["TransactionRule-Output"] | components["schemas"]["ProductRule-Output"];
+            /**
+             * State
+             * @enum {string}
+             */
+            state: "publishing" | "in_force" | "superseded";
+            /** Requested By */
+            requested_by: string;
+            /**
+             * Requested At
+             * Format: date-time
+             */
+            requested_at: string;
+            /** Published At */
+            published_at: string | null;
+        };
+        /**
+         * SegmentChangeIn
+         * @description What is to change in the draft; what is not given stays.
+         */
+        SegmentChangeIn: {
+            /** Name */
+            name?: string | null;
+            /** Description */
+            description?: string | null;
+            /** Rule */
+            rule?: (components["schemas"]["AllOf-Input"] | components["schemas"]["AnyOf-Input"] | components["schemas"]["NotRule-Input"] | components["schemas"]["KindRule-Input"] | components["schemas"]["StatusRule-Input"] | components["schemas"]["GenderRule-Input"] | components["schemas"]["BirthYearRule-Input"] | components["schemas"]["UnitRule-Input"] | components["schemas"]["CustomerSinceRule-Input"] | components["schemas"]["TenureRule-Input"] | components["schemas"]["BalanceRule-Input"] | components["schemas"]["TransactionRule-Input"] | components["schemas"]["ProductRule-Input"]) | null;
+        };
+        /**
+         * SegmentIn
+         * @description A new segment with its draft rule.
+         */
+        SegmentIn: {
+            /** Code */
             code: string;
-            /** Errors */
-            errors: components["schemas"]["customer_FieldProblemOut"][];
-            /** Trace Id */
-            trace_id: string;
+            /** Name */
+            name: string;
+            /**
+             * Description
+             * @default
+             */
+            description: string;
+            /** Rule */
+            rule: components["schemas"]["AllOf-Input"] | components["schemas"]["AnyOf-Input"] | components["schemas"]["NotRule-Input"] | components["schemas"]["KindRule-Input"] | components["schemas"]["StatusRule-Input"] | components["schemas"]["GenderRule-Input"] | components["schemas"]["BirthYearRule-Input"] | components["schemas"]["UnitRule-Input"] | components["schemas"]["CustomerSinceRule-Input"] | components["schemas"]["TenureRule-Input"] | components["schemas"]["BalanceRule-Input"] | components["schemas"]["TransactionRule-Input"] | components["schemas"]["ProductRule-Input"];
+        };
+        /**
+         * SegmentOut
+         * @description A segment with its draft and the rule in force.
+         */
+        SegmentOut: {
+            /**
+             * Segment Id
+             * Format: uuid
+             */
+            segment_id: string;
+            /** Code */
+            code: string;
+            /** Name */
+            name: string;
+            /** Description */
+            description: string;
+            /**
+             * Rule Version
+             * @description The version that members are judged by; null before publication
+             */
+            rule_version: number | null;
+            /**
+             * Publishing
+             * @description A publication is still taking effect
+             */
+            publishing: boolean;
+            /** Published At */
+            published_at: string | null;
+            /**
+             * Member Count
+             * @description Members now, within the caller's scope
+             */
+            member_count: number;
+            /**
+             * Updated At
+             * Format: date-time
+             */
+            updated_at: string;
+            /** Version */
+            version: number;
+            /**
+             * Rule
+             * @description The draft
+             */
+            rule: components["schemas"]["AllOf-Output"] | components["schemas"]["AnyOf-Output"] | components["schemas"]["NotRule-Output"] | components["schemas"]["KindRule-Output"] | components["schemas"]["StatusRule-Output"] | components["schemas"]["GenderRule-Output"] | components["schemas"]["BirthYearRule-Output"] | components["schemas"]["UnitRule-Output"] | components["schemas"]["CustomerSinceRule-Output"] | components["schemas"]["TenureRule-Output"] | components["schemas"]["BalanceRule-Output"] | components["schemas"]["TransactionRule-Output"] | components["schemas"]["ProductRule-Output"];
+            /** Rule In Force */
+            rule_in_force: (components["schemas"]["AllOf-Output"] | components["schemas"]["AnyOf-Output"] | components["schemas"]["NotRule-Output"] | components["schemas"]["KindRule-Output"] | components["schemas"]["StatusRule-Output"] | components["schemas"]["GenderRule-Output"] | components["schemas"]["BirthYearRule-Output"] | components["schemas"]["UnitRule-Output"] | components["schemas"]["CustomerSinceRule-Output"] | components["schemas"]["TenureRule-Output"] | components["schemas"]["BalanceRule-Output"] | components["schemas"]["TransactionRule-Output"] | components["schemas"]["ProductRule-Output"]) | null;
+            /** Created By */
+            created_by: string;
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+        };
+        /**
+         * SegmentSummaryOut
+         * @description A segment in a list.
+         */
+        SegmentSummaryOut: {
+            /**
+             * Segment Id
+             * Format: uuid
+             */
+            segment_id: string;
+            /** Code */
+            code: string;
+            /** Name */
+            name: string;
+            /** Description */
+            description: string;
+            /**
+             * Rule Version
+             * @description The version that members are judged by; null before publication
+             */
+            rule_version: number | null;
+            /**
+             * Publishing
+             * @description A publication is still taking effect
+             */
+            publishing: boolean;
+            /** Published At */
+            published_at: string | null;
+            /**
+             * Member Count
+             * @description Members now, within the caller's scope
+             */
+            member_count: number;
+            /**
+             * Updated At
+             * Format: date-time
+             */
+            updated_at: string;
+            /** Version */
+            version: number;
+        };
+        /**
+         * StandingOut
+         * @description A segment that the customer belongs to.
+         */
+        StandingOut: {
+            /**
+             * Segment Id
+             * Format: uuid
+             */
+            segment_id: string;
+            /** Code */
+            code: string;
+            /** Name */
+            name: string;
+            /**
+             * Since
+             * Format: date-time
+             */
+            since: string;
+            /** Rule Version */
+            rule_version: number;
+        };
+        /**
+         * StatusRule
+         * @description Whether the relationship runs.
+         */
+        "StatusRule-Input": {
+            /**
+             * Type
+             * @constant
+             */
+            type: "attribute";
+            /**
+             * Operator
+             * @enum {string}
+             */
+            operator: "=" | "!=" | "in" | "not_in" | "is_null" | "is_not_null";
+            value?: components["schemas"]["CustomerStatus"] | null;
+            /** Values */
+            values?: components["schemas"]["CustomerStatus"][] | null;
+            /**
+             * Name
+             * @constant
+             */
+            name: "status";
+        };
+        /**
+         * StatusRule
+         * @description Whether the relationship runs.
+         */
+        "StatusRule-Output": {
+            /**
+             * Type
+             * @constant
+             */
+            type: "attribute";
+            /**
+             * Operator
+             * @enum {string}
+             */
+            operator: "=" | "!=" | "in" | "not_in" | "is_null" | "is_not_null";
+            value: components["schemas"]["CustomerStatus"] | null;
+            /** Values */
+            values: components["schemas"]["CustomerStatus"][] | null;
+            /**
+             * Name
+             * @constant
+             */
+            name: "status";
+        };
+        /**
+         * TenureRule
+         * @description Days since the relationship began: today minus `customer_since`.
+         */
+        "TenureRule-Input": {
+            /**
+             * Type
+             * @constant
+             */
+            type: "attribute";
+            /**
+             * Operator
+             * @enum {string}
+             */
+            operator: "=" | "!=" | "<" | "<=" | ">" | ">=" | "in" | "not_in" | "is_null" | "is_not_null";
+            /** Value */
+            value?: number | null;
+            /** Values */
+            values?: number[] | null;
+            /**
+             * Name
+             * @constant
+             */
+            name: "tenure_days";
+        };
+        /**
+         * TenureRule
+         * @description Days since the relationship began: today minus `customer_since`.
+         */
+        "TenureRule-Output": {
+            /**
+             * Type
+             * @constant
+             */
+            type: "attribute";
+            /**
+             * Operator
+             * @enum {string}
+             */
+            operator: "=" | "!=" | "<" | "<=" | ">" | ">=" | "in" | "not_in" | "is_null" | "is_not_null";
+            /** Value */
+            value: number | null;
+            /** Values */
+            values: number[] | null;
+            /**
+             * Name
+             * @constant
+             */
+            name: "tenure_days";
+        };
+        /**
+         * Tier
+         * @description Value tiers 客户等级: 普通, 贵宾, VIP, 私人银行.
+         * @enum {string}
+         */
+        Tier: "ordinary" | "preferred" | "vip" | "private";
+        /**
+         * TierOut
+         * @description One tier of the scheme and how many customers within the caller's scope stand in it.
+         */
+        TierOut: {
+            tier: components["schemas"]["Tier"];
+            /**
+             * Threshold
+             * @description The average of a month's assets from which the tier is reached
+             */
+            threshold: string;
+            /**
+             * Months Below
+             * @description Months in a row below after which it is lost; null: it cannot be lost
+             */
+            months_below: number | null;
+            /** Customer Count */
+            customer_count: number;
+            /**
+             * Watch Count
+             * @description Customers of the tier whose last month was below it
+             */
+            watch_count: number;
+        };
+        /**
+         * TierSchemeOut
+         * @description The scheme in force, from the lowest tier to the highest.
+         */
+        TierSchemeOut: {
+            /** Scheme Version */
+            scheme_version: number;
+            /**
+             * Effective From
+             * Format: date
+             */
+            effective_from: string;
+            /** Currency */
+            currency: string;
+            /**
+             * Assessed At
+             * Format: time
+             * @description In Asia/Shanghai, on the first of each month
+             */
+            assessed_at: string;
+            /** Tiers */
+            tiers: components["schemas"]["TierOut"][];
+            /**
+             * Unassessed Count
+             * @description Customers within the caller's scope who have no tier yet
+             */
+            unassessed_count: number;
+        };
+        /**
+         * TransactionRule
+         * @description An aggregate over the amounts of movements, compared with a number.
+         */
+        "TransactionRule-Input": {
+            /**
+             * Aggregate
+             * @enum {string}
+             */
+            aggregate: "any" | "count" | "sum" | "min" | "max" | "avg";
+            /** Days */
+            days?: number | null;
+            /**
+             * Operator
+             * @enum {string}
+             */
+            operator: "=" | "!=" | "<" | "<=" | ">" | ">=";
+            /** Value */
+            value: number | string;
+            /**
+             * Type
+             * @constant
+             */
+            type: "transaction";
+            /** @default {} */
+            where: components["schemas"]["TransactionWhere-Input"];
+        };
+        /**
+         * TransactionRule
+         * @description An aggregate over the amounts of movements, compared with a number.
+         */
+        "TransactionRule-Output": {
+            /**
+             * Aggregate
+             * @enum {string}
+             */
+            aggregate: "any" | "count" | "sum" | "min" | "max" | "avg";
+            /** Days */
+            days: number | null;
+            /**
+             * Operator
+             * @enum {string}
+             */
+            operator: "=" | "!=" | "<" | "<=" | ">" | ">=";
+            /** Value */
+            value: string;
+            /**
+             * Type
+             * @constant
+             */
+            type: "transaction";
+            /** @default {} */
+            where: components["schemas"]["TransactionWhere-Output"];
+        };
+        /**
+         * TransactionWhere
+         * @description Which movements a transaction rule looks at.
+         */
+        "TransactionWhere-Input": {
+            /** Product Class */
+            product_class?: components["schemas"]["ProductClass"][] | null;
+            /** Product Code */
+            product_code?: string[] | null;
+            /** Currency */
+            currency?: string | null;
+            kind?: components["schemas"]["TransactionKind"] | null;
+        };
+        /**
+         * TransactionWhere
+         * @description Which movements a transaction rule looks at.
+         */
+        "TransactionWhere-Output": {
+            /** Product Class */
+            product_class: components["schemas"]["ProductClass"][] | null;
+            /** Product Code */
+            product_code: string[] | null;
+            /** Currency */
+            currency: string | null;
+            kind: components["schemas"]["TransactionKind"] | null;
+        };
+        /**
+         * TurnoverOut
+         * @description What was moved in one currency.
+         */
+        TurnoverOut: {
+            /** Currency */
+            currency: string;
+            /**
+             * Amount
+             * @description Credits and debits together
+             */
+            amount: string;
+            /** Credit Amount */
+            credit_amount: string;
+            /** Debit Amount */
+            debit_amount: string;
+        };
+        /**
+         * UnitRule
+         * @description The owning unit itself, not the units below it.
+         */
+        "UnitRule-Input": {
+            /**
+             * Type
+             * @constant
+             */
+            type: "attribute";
+            /**
+             * Operator
+             * @enum {string}
+             */
+            operator: "=" | "!=" | "in" | "not_in" | "is_null" | "is_not_null";
+            /** Value */
+            value?: string | null;
+            /** Values */
+            values?: string[] | null;
+            /**
+             * Name
+             * @constant
+             */
+            name: "unit_id";
+        };
+        /**
+         * UnitRule
+         * @description The owning unit itself, not the units below it.
+         */
+        "UnitRule-Output": {
+            /**
+             * Type
+             * @constant
+             */
+            type: "attribute";
+            /**
+             * Operator
+             * @enum {string}
+             */
+            operator: "=" | "!=" | "in" | "not_in" | "is_null" | "is_not_null";
+            /** Value */
+            value: string | null;
+            /** Values */
+            values: string[] | null;
+            /**
+             * Name
+             * @constant
+             */
+            name: "unit_id";
+        };
+        /**
+         * WindowOut
+         * @description Movements of the last so many days: after the day `days` before the business date, up to and with that date.
+         */
+        WindowOut: {
+            /** Days */
+            days: number;
+            /** Transaction Count */
+            transaction_count: number;
+            /** Amounts */
+            amounts: components["schemas"]["TurnoverOut"][];
         };
         /**
          * AcceptanceIn
          * @description The bank takes the complaint on.
          */
-        complaints_AcceptanceIn: {
+        AcceptanceIn: {
             /**
              * Occurred At
              * @description When it happened, if not just now: not in the future, not before the last entry of the ledger
@@ -2474,19 +5004,19 @@ export interface components {
          * ApprovalIn
          * @description Approve an extension; with `notice` when the complainant is told in the same step.
          */
-        complaints_ApprovalIn: {
-            notice?: components["schemas"]["complaints_NoticeIn"] | null;
+        ApprovalIn: {
+            notice?: components["schemas"]["NoticeIn"] | null;
         };
         /**
          * CalendarOut
          * @description The working calendar that was used, and how far its facts reach.
          */
-        complaints_CalendarOut: {
+        CalendarOut: {
             /** Id */
             id: string;
             /** Version */
             version: number;
-            title: components["schemas"]["complaints_TextOut"];
+            title: components["schemas"]["TextOut"];
             /**
              * First Day
              * Format: date
@@ -2502,9 +5032,9 @@ export interface components {
          * CategoryListOut
          * @description All categories; the list is short and has one page.
          */
-        complaints_CategoryListOut: {
+        CategoryListOut: {
             /** Items */
-            items: components["schemas"]["complaints_CategoryOut"][];
+            items: components["schemas"]["CategoryOut"][];
             /** Next Cursor */
             next_cursor: string | null;
         };
@@ -2512,22 +5042,16 @@ export interface components {
          * CategoryOut
          * @description What a complaint may be about.
          */
-        complaints_CategoryOut: {
+        CategoryOut: {
             /** Code */
             code: string;
-            title: components["schemas"]["complaints_WordsOut"];
+            title: components["schemas"]["WordsOut"];
         };
-        /**
-         * Channel
-         * @description Ways to reach a customer.
-         * @enum {string}
-         */
-        complaints_Channel: "sms" | "email" | "phone" | "wechat" | "push" | "counter";
         /**
          * ClockOut
          * @description The clocks of a case with the ledger that proves them; both are empty for what is no complaint.
          */
-        complaints_ClockOut: {
+        ClockOut: {
             /**
              * Complaint Id
              * Format: uuid
@@ -2541,25 +5065,25 @@ export interface components {
              */
             as_of: string;
             /** Clocks */
-            clocks: components["schemas"]["complaints_ClockReadingOut"][];
+            clocks: components["schemas"]["ClockReadingOut"][];
             /** Ledger */
-            ledger: components["schemas"]["complaints_LedgerEntryOut"][];
+            ledger: components["schemas"]["LedgerEntryOut"][];
         };
         /**
          * ClockReadingOut
          * @description One clock of the case at a moment.
          */
-        complaints_ClockReadingOut: {
+        ClockReadingOut: {
             /**
              * Clock
              * @enum {string}
              */
             clock: "statutory" | "internal";
-            pack: components["schemas"]["complaints_RulesOut"];
-            calendar: components["schemas"]["complaints_CalendarOut"];
+            pack: components["schemas"]["RulesOut"];
+            calendar: components["schemas"]["CalendarOut"];
             /** Rule Id */
             rule_id: string;
-            rule: components["schemas"]["complaints_TextOut"];
+            rule: components["schemas"]["TextOut"];
             /**
              * Status
              * @enum {string}
@@ -2570,7 +5094,7 @@ export interface components {
              * Format: date-time
              */
             started_at: string;
-            unit: components["schemas"]["complaints_Unit"];
+            unit: components["schemas"]["Unit"];
             /** Limit */
             limit: number;
             /**
@@ -2603,28 +5127,28 @@ export interface components {
              */
             awaiting_notice: string[];
             /** Pauses */
-            pauses: components["schemas"]["complaints_PauseOut"][];
+            pauses: components["schemas"]["PauseOut"][];
             /** Can Extend */
-            can_extend: components["schemas"]["complaints_OfferOut"][];
+            can_extend: components["schemas"]["OfferOut"][];
             /**
              * Review Until
              * @description Last day on which a review may be asked for
              */
             review_until: string | null;
             /** @description Day 9 of 15, the rule, the last moment */
-            words: components["schemas"]["complaints_TextOut"];
+            words: components["schemas"]["TextOut"];
         };
         /**
          * ComplaintAction
          * @description What moves a complaint from state to state.
          * @enum {string}
          */
-        complaints_ComplaintAction: "accept" | "reject" | "investigate" | "pause" | "resume" | "decide" | "notify" | "request_review" | "conclude_review" | "close" | "withdraw" | "reopen";
+        ComplaintAction: "accept" | "reject" | "investigate" | "pause" | "resume" | "decide" | "notify" | "request_review" | "conclude_review" | "close" | "withdraw" | "reopen";
         /**
          * ComplaintChangeIn
          * @description What may be corrected about a case. Fields that are left out stay as they are.
          */
-        complaints_ComplaintChangeIn: {
+        ComplaintChangeIn: {
             /** Category */
             category?: string | null;
             /** Handler Id */
@@ -2636,10 +5160,10 @@ export interface components {
          * ComplaintIn
          * @description A complaint, enquiry or suggestion as it came in.
          */
-        complaints_ComplaintIn: {
+        ComplaintIn: {
             /** @default complaint */
-            kind: components["schemas"]["complaints_Kind"];
-            channel: components["schemas"]["complaints_Channel"];
+            kind: components["schemas"]["Kind"];
+            channel: components["schemas"]["Channel"];
             /**
              * Category
              * @description A code of GET /api/v1/complaint-categories
@@ -2673,7 +5197,7 @@ export interface components {
          * ComplaintOut
          * @description A case.
          */
-        complaints_ComplaintOut: {
+        ComplaintOut: {
             /**
              * Complaint Id
              * Format: uuid
@@ -2681,9 +5205,9 @@ export interface components {
             complaint_id: string;
             /** Complaint Number */
             complaint_number: string;
-            kind: components["schemas"]["complaints_Kind"];
-            state: components["schemas"]["complaints_ComplaintState"];
-            channel: components["schemas"]["complaints_Channel"];
+            kind: components["schemas"]["Kind"];
+            state: components["schemas"]["ComplaintState"];
+            channel: components["schemas"]["Channel"];
             /** Category */
             category: string;
             /**
@@ -2713,8 +5237,8 @@ export interface components {
              * @description Whether the statutory clock ran out before the complainant was told
              */
             overdue: boolean;
-            statutory: components["schemas"]["complaints_DeadlineOut"] | null;
-            internal: components["schemas"]["complaints_DeadlineOut"] | null;
+            statutory: components["schemas"]["DeadlineOut"] | null;
+            internal: components["schemas"]["DeadlineOut"] | null;
             /**
              * Narrative
              * @description Withheld from the person complained about
@@ -2725,7 +5249,7 @@ export interface components {
             /** Outcome */
             outcome: ("upheld" | "partly_upheld" | "not_upheld") | null;
             /** Possible Actions */
-            possible_actions: components["schemas"]["complaints_ComplaintAction"][];
+            possible_actions: components["schemas"]["ComplaintAction"][];
             /**
              * Changed At
              * Format: date-time
@@ -2739,12 +5263,12 @@ export interface components {
          * @description States of a complaint 投诉.
          * @enum {string}
          */
-        complaints_ComplaintState: "received" | "accepted" | "not_a_complaint" | "investigating" | "paused" | "decided" | "notified" | "in_review" | "closed" | "withdrawn";
+        ComplaintState: "received" | "accepted" | "not_a_complaint" | "investigating" | "paused" | "decided" | "notified" | "in_review" | "closed" | "withdrawn";
         /**
          * ComplaintSummaryOut
          * @description A case without what was said in it.
          */
-        complaints_ComplaintSummaryOut: {
+        ComplaintSummaryOut: {
             /**
              * Complaint Id
              * Format: uuid
@@ -2752,9 +5276,9 @@ export interface components {
             complaint_id: string;
             /** Complaint Number */
             complaint_number: string;
-            kind: components["schemas"]["complaints_Kind"];
-            state: components["schemas"]["complaints_ComplaintState"];
-            channel: components["schemas"]["complaints_Channel"];
+            kind: components["schemas"]["Kind"];
+            state: components["schemas"]["ComplaintState"];
+            channel: components["schemas"]["Channel"];
             /** Category */
             category: string;
             /**
@@ -2784,16 +5308,16 @@ export interface components {
              * @description Whether the statutory clock ran out before the complainant was told
              */
             overdue: boolean;
-            statutory: components["schemas"]["complaints_DeadlineOut"] | null;
-            internal: components["schemas"]["complaints_DeadlineOut"] | null;
+            statutory: components["schemas"]["DeadlineOut"] | null;
+            internal: components["schemas"]["DeadlineOut"] | null;
         };
         /**
          * CustomerComplaintsOut
          * @description A customer's cases for the 360, those of merged records included.
          */
-        complaints_CustomerComplaintsOut: {
+        CustomerComplaintsOut: {
             /** Items */
-            items: components["schemas"]["complaints_ComplaintSummaryOut"][];
+            items: components["schemas"]["ComplaintSummaryOut"][];
             /** Next Cursor */
             next_cursor: string | null;
             /** Open Count */
@@ -2803,7 +5327,7 @@ export interface components {
          * DeadlineOut
          * @description A clock of the case in short; GET …/clock tells the rest.
          */
-        complaints_DeadlineOut: {
+        DeadlineOut: {
             /** Rule Id */
             rule_id: string;
             /**
@@ -2831,7 +5355,7 @@ export interface components {
          * DecisionIn
          * @description What the bank decided. The complainant has still to be told.
          */
-        complaints_DecisionIn: {
+        DecisionIn: {
             /**
              * Occurred At
              * @description When it happened, if not just now: not in the future, not before the last entry of the ledger
@@ -2853,12 +5377,12 @@ export interface components {
          * @description What happened that a clock may care about. Each pack says what it makes of it.
          * @enum {string}
          */
-        complaints_EntryKind: "received" | "paused" | "resumed" | "extension_granted" | "extension_notified" | "notified" | "rejected" | "withdrawn" | "closed" | "reopened" | "review_requested" | "review_concluded";
+        EntryKind: "received" | "paused" | "resumed" | "extension_granted" | "extension_notified" | "notified" | "rejected" | "withdrawn" | "closed" | "reopened" | "review_requested" | "review_concluded";
         /**
          * ExtensionIn
          * @description Ask for more time.
          */
-        complaints_ExtensionIn: {
+        ExtensionIn: {
             /**
              * Code
              * @description An extension of the case's pack, e.g. complex or exceptional
@@ -2874,9 +5398,9 @@ export interface components {
          * ExtensionListOut
          * @description All extensions of a case, oldest first; the list is short and has one page.
          */
-        complaints_ExtensionListOut: {
+        ExtensionListOut: {
             /** Items */
-            items: components["schemas"]["complaints_ExtensionOut"][];
+            items: components["schemas"]["ExtensionOut"][];
             /** Next Cursor */
             next_cursor: string | null;
         };
@@ -2884,7 +5408,7 @@ export interface components {
          * ExtensionOut
          * @description An extension that was asked for. Only one in effect moves the due date.
          */
-        complaints_ExtensionOut: {
+        ExtensionOut: {
             /**
              * Extension Id
              * Format: uuid
@@ -2920,13 +5444,13 @@ export interface components {
             decided_by: string | null;
             /** Notified At */
             notified_at: string | null;
-            notice_channel: components["schemas"]["complaints_Channel"] | null;
+            notice_channel: components["schemas"]["Channel"] | null;
         };
         /**
          * HistoryEntryOut
          * @description One line of a case's history.
          */
-        complaints_HistoryEntryOut: {
+        HistoryEntryOut: {
             /** Position */
             position: number;
             /**
@@ -2934,8 +5458,8 @@ export interface components {
              * @description An action, or received, changed, overdue, extension_…, deadline_recomputed
              */
             event: string;
-            from_state: components["schemas"]["complaints_ComplaintState"] | null;
-            to_state: components["schemas"]["complaints_ComplaintState"] | null;
+            from_state: components["schemas"]["ComplaintState"] | null;
+            to_state: components["schemas"]["ComplaintState"] | null;
             /**
              * At
              * Format: date-time
@@ -2962,15 +5486,15 @@ export interface components {
          * @description What came in. Only a complaint 投诉 has clocks and stops marketing; an enquiry 咨询 or suggestion 建议 has neither.
          * @enum {string}
          */
-        complaints_Kind: "complaint" | "enquiry" | "suggestion";
+        Kind: "complaint" | "enquiry" | "suggestion";
         /**
          * LedgerEntryOut
          * @description One line of the append-only ledger that both clocks are computed from.
          */
-        complaints_LedgerEntryOut: {
+        LedgerEntryOut: {
             /** Position */
             position: number;
-            kind: components["schemas"]["complaints_EntryKind"];
+            kind: components["schemas"]["EntryKind"];
             /**
              * At
              * Format: date-time
@@ -2995,8 +5519,8 @@ export interface components {
          * NoticeIn
          * @description The complainant was told of the extension.
          */
-        complaints_NoticeIn: {
-            channel: components["schemas"]["complaints_Channel"];
+        NoticeIn: {
+            channel: components["schemas"]["Channel"];
             /**
              * Occurred At
              * @description When, if not just now
@@ -3007,7 +5531,7 @@ export interface components {
          * NotificationIn
          * @description The complainant was told: the statutory clock stops.
          */
-        complaints_NotificationIn: {
+        NotificationIn: {
             /**
              * Occurred At
              * @description When it happened, if not just now: not in the future, not before the last entry of the ledger
@@ -3018,13 +5542,13 @@ export interface components {
              * @description Kept encrypted
              */
             note?: string | null;
-            channel: components["schemas"]["complaints_Channel"];
+            channel: components["schemas"]["Channel"];
         };
         /**
          * OfferOut
          * @description Who may extend, and to what date.
          */
-        complaints_OfferOut: {
+        OfferOut: {
             /** Code */
             code: string;
             /** Rule Id */
@@ -3046,23 +5570,23 @@ export interface components {
             /** Needs Approval */
             needs_approval: boolean;
             /** @description What the approver needs */
-            permission: components["schemas"]["complaints_Permission"] | null;
+            permission: components["schemas"]["Permission"] | null;
             /** Needs Notice */
             needs_notice: boolean;
-            who: components["schemas"]["complaints_TextOut"];
-            words: components["schemas"]["complaints_TextOut"];
+            who: components["schemas"]["TextOut"];
+            words: components["schemas"]["TextOut"];
         };
         /** Page[ComplaintSummaryOut] */
-        complaints_Page_ComplaintSummaryOut_: {
+        Page_ComplaintSummaryOut_: {
             /** Items */
-            items: components["schemas"]["complaints_ComplaintSummaryOut"][];
+            items: components["schemas"]["ComplaintSummaryOut"][];
             /** Next Cursor */
             next_cursor: string | null;
         };
         /** Page[HistoryEntryOut] */
-        complaints_Page_HistoryEntryOut_: {
+        Page_HistoryEntryOut_: {
             /** Items */
-            items: components["schemas"]["complaints_HistoryEntryOut"][];
+            items: components["schemas"]["HistoryEntryOut"][];
             /** Next Cursor */
             next_cursor: string | null;
         };
@@ -3070,7 +5594,7 @@ export interface components {
          * PauseIn
          * @description The clock is to stand still, on a ground that the regulator's pack allows.
          */
-        complaints_PauseIn: {
+        PauseIn: {
             /**
              * Occurred At
              * @description When it happened, if not just now: not in the future, not before the last entry of the ledger
@@ -3091,7 +5615,7 @@ export interface components {
          * PauseOut
          * @description Time that does not count.
          */
-        complaints_PauseOut: {
+        PauseOut: {
             /**
              * Began At
              * Format: date-time
@@ -3105,12 +5629,12 @@ export interface components {
          * @description What a route asks for.
          * @enum {string}
          */
-        complaints_Permission: "customer:read" | "customer:write" | "customer:reveal" | "customer:merge" | "consent:write" | "ownership:write" | "contact:resolve" | "organization:read" | "organization:write" | "segment:read" | "segment:write" | "complaint:read" | "complaint:write" | "complaint:approve_extension" | "campaign:read" | "campaign:write" | "campaign:review" | "operations:read" | "operations:write" | "audit:read";
+        Permission: "customer:read" | "customer:write" | "customer:reveal" | "customer:merge" | "consent:write" | "ownership:write" | "contact:resolve" | "organization:read" | "organization:write" | "segment:read" | "segment:write" | "complaint:read" | "complaint:write" | "complaint:approve_extension" | "campaign:read" | "campaign:write" | "campaign:review" | "operations:read" | "operations:write" | "audit:read";
         /**
          * RefusalIn
          * @description Refuse an extension.
          */
-        complaints_RefusalIn: {
+        RefusalIn: {
             /**
              * Reason
              * @description Kept encrypted in the case's history
@@ -3121,7 +5645,7 @@ export interface components {
          * ReopeningIn
          * @description New facts: the case is investigated again, and the statutory clock starts anew.
          */
-        complaints_ReopeningIn: {
+        ReopeningIn: {
             /**
              * Occurred At
              * @description When it happened, if not just now: not in the future, not before the last entry of the ledger
@@ -3137,7 +5661,7 @@ export interface components {
          * ReviewConclusionIn
          * @description What the review found.
          */
-        complaints_ReviewConclusionIn: {
+        ReviewConclusionIn: {
             /**
              * Occurred At
              * @description When it happened, if not just now: not in the future, not before the last entry of the ledger
@@ -3158,7 +5682,7 @@ export interface components {
          * ReviewRequestIn
          * @description The complainant asks the superior institution for a review 核查.
          */
-        complaints_ReviewRequestIn: {
+        ReviewRequestIn: {
             /**
              * Occurred At
              * @description When it happened, if not just now: not in the future, not before the last entry of the ledger
@@ -3174,18 +5698,18 @@ export interface components {
          * RulesOut
          * @description Which version of which rules.
          */
-        complaints_RulesOut: {
+        RulesOut: {
             /** Id */
             id: string;
             /** Version */
             version: number;
-            title: components["schemas"]["complaints_TextOut"];
+            title: components["schemas"]["TextOut"];
         };
         /**
          * StepIn
          * @description A step in the handling of a case.
          */
-        complaints_StepIn: {
+        StepIn: {
             /**
              * Occurred At
              * @description When it happened, if not just now: not in the future, not before the last entry of the ledger
@@ -3201,7 +5725,7 @@ export interface components {
          * TextOut
          * @description A text in the languages of the console.
          */
-        complaints_TextOut: {
+        TextOut: {
             /** En */
             en: string;
             /** Zh */
@@ -3212,68 +5736,22 @@ export interface components {
          * @description What a limit is counted in.
          * @enum {string}
          */
-        complaints_Unit: "calendar_days" | "business_days" | "weeks" | "minutes";
+        Unit: "calendar_days" | "business_days" | "weeks" | "minutes";
         /**
          * WordsOut
          * @description A text in the languages of the console.
          */
-        complaints_WordsOut: {
+        WordsOut: {
             /** En */
             en: string;
             /** Zh */
             zh: string;
         };
         /**
-         * FieldProblemOut
-         * @description One wrong field of the request.
-         */
-        complaints_FieldProblemOut: {
-            /**
-             * Pointer
-             * @description JSON Pointer as a URI fragment, e.g. #/names/0/text
-             */
-            pointer: string;
-            /**
-             * In
-             * @enum {string}
-             */
-            in: "body" | "query" | "path" | "header" | "cookie";
-            /** Code */
-            code: string;
-            /** Detail */
-            detail: string;
-        };
-        /**
-         * ProblemOut
-         * @description The body of every answer that is not a success (RFC 9457).
-         */
-        complaints_Problem: {
-            /**
-             * Type
-             * @description urn:kehu:problem:<code>
-             */
-            type: string;
-            /** Title */
-            title: string;
-            /** Status */
-            status: number;
-            /** Detail */
-            detail: string | null;
-            /**
-             * Code
-             * @description For programs; stable
-             */
-            code: string;
-            /** Errors */
-            errors: components["schemas"]["complaints_FieldProblemOut"][];
-            /** Trace Id */
-            trace_id: string;
-        };
-        /**
          * AmountOut
          * @description An amount in its currency.
          */
-        campaigns_AmountOut: {
+        AmountOut: {
             /** Currency */
             currency: string;
             /** Amount */
@@ -3283,7 +5761,7 @@ export interface components {
          * ArmOut
          * @description Conversions of the contacted, or of the holdout 对照组.
          */
-        campaigns_ArmOut: {
+        ArmOut: {
             /** Members */
             members: number;
             /**
@@ -3303,7 +5781,7 @@ export interface components {
          * AudienceIn
          * @description Whom it is for: in any of `any_of` and in all of `all_of` and in none of `none_of`.
          */
-        campaigns_AudienceIn: {
+        AudienceIn: {
             /**
              * Any Of
              * @default []
@@ -3326,7 +5804,7 @@ export interface components {
          * AudienceOut
          * @description Whom a campaign is for.
          */
-        campaigns_AudienceOut: {
+        AudienceOut: {
             /** Any Of */
             any_of: string[];
             /** All Of */
@@ -3340,17 +5818,17 @@ export interface components {
          * CampaignChangeIn
          * @description What is to be changed of a draft; what is not named stays.
          */
-        campaigns_CampaignChangeIn: {
+        CampaignChangeIn: {
             /** Name */
             name?: string | null;
             /** Objective */
             objective?: string | null;
-            channel?: components["schemas"]["campaigns_Channel"] | null;
+            channel?: components["schemas"]["Channel"] | null;
             /** Product Code */
             product_code?: string | null;
             /** Message */
             message?: string | null;
-            audience?: components["schemas"]["campaigns_AudienceIn"] | null;
+            audience?: components["schemas"]["AudienceIn"] | null;
             /** Holdout Basis Points */
             holdout_basis_points?: number | null;
             /** Starts At */
@@ -3368,7 +5846,7 @@ export interface components {
          * CampaignIn
          * @description A campaign to be planned.
          */
-        campaigns_CampaignIn: {
+        CampaignIn: {
             /** Code */
             code: string;
             /** Name */
@@ -3378,13 +5856,13 @@ export interface components {
             /** Unit Id */
             unit_id?: string | null;
             /** @default marketing */
-            purpose: components["schemas"]["campaigns_Purpose"];
-            channel: components["schemas"]["campaigns_Channel"];
+            purpose: components["schemas"]["Purpose"];
+            channel: components["schemas"]["Channel"];
             /** Product Code */
             product_code: string;
             /** Message */
             message: string;
-            audience: components["schemas"]["campaigns_AudienceIn"];
+            audience: components["schemas"]["AudienceIn"];
             /**
              * Holdout Basis Points
              * @default 0
@@ -3411,7 +5889,7 @@ export interface components {
          * CampaignOut
          * @description A campaign as it stands.
          */
-        campaigns_CampaignOut: {
+        CampaignOut: {
             /**
              * Id
              * Format: uuid
@@ -3423,19 +5901,19 @@ export interface components {
             name: string;
             /** Objective */
             objective: string;
-            state: components["schemas"]["campaigns_CampaignState"];
+            state: components["schemas"]["CampaignState"];
             /**
              * Unit Id
              * Format: uuid
              */
             unit_id: string;
-            purpose: components["schemas"]["campaigns_Purpose"];
-            channel: components["schemas"]["campaigns_Channel"];
+            purpose: components["schemas"]["Purpose"];
+            channel: components["schemas"]["Channel"];
             /** Product Code */
             product_code: string;
             /** Message */
             message: string;
-            audience: components["schemas"]["campaigns_AudienceOut"];
+            audience: components["schemas"]["AudienceOut"];
             /** Holdout Basis Points */
             holdout_basis_points: number;
             /**
@@ -3488,18 +5966,12 @@ export interface components {
          * @description States of a campaign 营销活动.
          * @enum {string}
          */
-        campaigns_CampaignState: "draft" | "in_review" | "running" | "finished";
-        /**
-         * Channel
-         * @description Ways to reach a customer.
-         * @enum {string}
-         */
-        campaigns_Channel: "sms" | "email" | "phone" | "wechat" | "push" | "counter";
+        CampaignState: "draft" | "in_review" | "running" | "finished";
         /**
          * ContactDecisionIn
          * @description A contact that somebody thinks of. Purpose and channel are the campaign's when one is named.
          */
-        campaigns_ContactDecisionIn: {
+        ContactDecisionIn: {
             /**
              * Customer Id
              * Format: uuid
@@ -3507,14 +5979,14 @@ export interface components {
             customer_id: string;
             /** Campaign Id */
             campaign_id?: string | null;
-            channel?: components["schemas"]["campaigns_Channel"] | null;
-            purpose?: components["schemas"]["campaigns_Purpose"] | null;
+            channel?: components["schemas"]["Channel"] | null;
+            purpose?: components["schemas"]["Purpose"] | null;
         };
         /**
          * ContactDecisionOut
          * @description What the gate says of it now. Nothing was written: a campaign's own decision is made when it sends.
          */
-        campaigns_ContactDecisionOut: {
+        ContactDecisionOut: {
             /**
              * Customer Id
              * Format: uuid
@@ -3522,10 +5994,10 @@ export interface components {
             customer_id: string;
             /** Campaign Id */
             campaign_id: string | null;
-            purpose: components["schemas"]["campaigns_Purpose"];
-            channel: components["schemas"]["campaigns_Channel"];
-            outcome: components["schemas"]["campaigns_DecisionOutcome"];
-            reason: components["schemas"]["campaigns_Reason"];
+            purpose: components["schemas"]["Purpose"];
+            channel: components["schemas"]["Channel"];
+            outcome: components["schemas"]["DecisionOutcome"];
+            reason: components["schemas"]["Reason"];
             /** Not Before */
             not_before: string | null;
             /**
@@ -3543,7 +6015,7 @@ export interface components {
          * CreditOut
          * @description What one unit or relationship manager is credited with. Without an id: nobody was responsible.
          */
-        campaigns_CreditOut: {
+        CreditOut: {
             /** Holder Id */
             holder_id: string | null;
             /** Conversions */
@@ -3558,7 +6030,7 @@ export interface components {
          * CustomerCampaignOut
          * @description One campaign as one customer met it.
          */
-        campaigns_CustomerCampaignOut: {
+        CustomerCampaignOut: {
             /**
              * Campaign Id
              * Format: uuid
@@ -3568,8 +6040,8 @@ export interface components {
             code: string;
             /** Name */
             name: string;
-            state: components["schemas"]["campaigns_CampaignState"];
-            channel: components["schemas"]["campaigns_Channel"];
+            state: components["schemas"]["CampaignState"];
+            channel: components["schemas"]["Channel"];
             /**
              * Customer Id
              * Format: uuid
@@ -3580,11 +6052,11 @@ export interface components {
              * Format: date-time
              */
             frozen_at: string;
-            outcome: components["schemas"]["campaigns_DecisionOutcome"] | null;
-            reason: components["schemas"]["campaigns_Reason"] | null;
+            outcome: components["schemas"]["DecisionOutcome"] | null;
+            reason: components["schemas"]["Reason"] | null;
             /** Decided At */
             decided_at: string | null;
-            delivery_state: components["schemas"]["campaigns_DeliveryState"] | null;
+            delivery_state: components["schemas"]["DeliveryState"] | null;
             /** Conversions */
             conversions: number;
         };
@@ -3592,15 +6064,15 @@ export interface components {
          * CustomerCampaignsOut
          * @description The campaigns of one customer, the newest first, at most 100.
          */
-        campaigns_CustomerCampaignsOut: {
+        CustomerCampaignsOut: {
             /** Items */
-            items: components["schemas"]["campaigns_CustomerCampaignOut"][];
+            items: components["schemas"]["CustomerCampaignOut"][];
         };
         /**
          * DecisionOut
          * @description The one decision about a member of an audience.
          */
-        campaigns_DecisionOut: {
+        DecisionOut: {
             /**
              * Id
              * Format: uuid
@@ -3621,10 +6093,10 @@ export interface components {
              * Format: uuid
              */
             survivor_id: string;
-            purpose: components["schemas"]["campaigns_Purpose"];
-            channel: components["schemas"]["campaigns_Channel"];
-            outcome: components["schemas"]["campaigns_DecisionOutcome"];
-            reason: components["schemas"]["campaigns_Reason"];
+            purpose: components["schemas"]["Purpose"];
+            channel: components["schemas"]["Channel"];
+            outcome: components["schemas"]["DecisionOutcome"];
+            reason: components["schemas"]["Reason"];
             /**
              * Decided At
              * Format: date-time
@@ -3636,24 +6108,24 @@ export interface components {
          * @description What the decision gate says of one contact.
          * @enum {string}
          */
-        campaigns_DecisionOutcome: "allowed" | "refused" | "deferred";
+        DecisionOutcome: "allowed" | "refused" | "deferred";
         /**
          * DeliveryState
          * @description The one delivery state model of all channels.
          * @enum {string}
          */
-        campaigns_DeliveryState: "queued" | "sent" | "delivered" | "opened" | "clicked" | "failed";
+        DeliveryState: "queued" | "sent" | "delivered" | "opened" | "clicked" | "failed";
         /**
          * FunnelOut
          * @description A campaign from audience to conversion.
          */
-        campaigns_FunnelOut: {
+        FunnelOut: {
             /**
              * Campaign Id
              * Format: uuid
              */
             campaign_id: string;
-            state: components["schemas"]["campaigns_CampaignState"];
+            state: components["schemas"]["CampaignState"];
             /** Audience */
             audience: number;
             /** Decided */
@@ -3669,25 +6141,25 @@ export interface components {
             };
             /** Allowed */
             allowed: number;
-            messages: components["schemas"]["campaigns_MessagesOut"];
-            contacted: components["schemas"]["campaigns_ArmOut"];
-            holdout: components["schemas"]["campaigns_ArmOut"];
+            messages: components["schemas"]["MessagesOut"];
+            contacted: components["schemas"]["ArmOut"];
+            holdout: components["schemas"]["ArmOut"];
             /** Amounts */
-            amounts: components["schemas"]["campaigns_AmountOut"][];
+            amounts: components["schemas"]["AmountOut"][];
             /** Target Conversions */
             target_conversions: number | null;
             /** Target Amount */
             target_amount: string | null;
             /** Units */
-            units: components["schemas"]["campaigns_CreditOut"][];
+            units: components["schemas"]["CreditOut"][];
             /** Managers */
-            managers: components["schemas"]["campaigns_CreditOut"][];
+            managers: components["schemas"]["CreditOut"][];
         };
         /**
          * MemberOut
          * @description A member of a frozen audience.
          */
-        campaigns_MemberOut: {
+        CampaignsMemberOut: {
             /**
              * Campaign Id
              * Format: uuid
@@ -3705,8 +6177,8 @@ export interface components {
             frozen_at: string;
             /** Deferred Until */
             deferred_until: string | null;
-            outcome: components["schemas"]["campaigns_DecisionOutcome"] | null;
-            reason: components["schemas"]["campaigns_Reason"] | null;
+            outcome: components["schemas"]["DecisionOutcome"] | null;
+            reason: components["schemas"]["Reason"] | null;
             /** Decided At */
             decided_at: string | null;
         };
@@ -3714,7 +6186,7 @@ export interface components {
          * MessageOut
          * @description A message on its way. Neither address nor text is kept.
          */
-        campaigns_MessageOut: {
+        MessageOut: {
             /**
              * Id
              * Format: uuid
@@ -3735,8 +6207,8 @@ export interface components {
              * Format: uuid
              */
             decision_id: string;
-            channel: components["schemas"]["campaigns_Channel"];
-            state: components["schemas"]["campaigns_DeliveryState"];
+            channel: components["schemas"]["Channel"];
+            state: components["schemas"]["DeliveryState"];
             /** Failure */
             failure: string | null;
             /** Unit Id */
@@ -3763,7 +6235,7 @@ export interface components {
          * MessagesOut
          * @description Messages that ever reached each state.
          */
-        campaigns_MessagesOut: {
+        MessagesOut: {
             /** Queued */
             queued: number;
             /** Sent */
@@ -3778,50 +6250,37 @@ export interface components {
             failed: number;
         };
         /** Page[CampaignOut] */
-        campaigns_Page_CampaignOut_: {
+        Page_CampaignOut_: {
             /** Items */
-            items: components["schemas"]["campaigns_CampaignOut"][];
+            items: components["schemas"]["CampaignOut"][];
             /** Next Cursor */
             next_cursor: string | null;
         };
         /** Page[DecisionOut] */
-        campaigns_Page_DecisionOut_: {
+        Page_DecisionOut_: {
             /** Items */
-            items: components["schemas"]["campaigns_DecisionOut"][];
-            /** Next Cursor */
-            next_cursor: string | null;
-        };
-        /** Page[MemberOut] */
-        campaigns_Page_MemberOut_: {
-            /** Items */
-            items: components["schemas"]["campaigns_MemberOut"][];
+            items: components["schemas"]["DecisionOut"][];
             /** Next Cursor */
             next_cursor: string | null;
         };
         /** Page[MessageOut] */
-        campaigns_Page_MessageOut_: {
+        Page_MessageOut_: {
             /** Items */
-            items: components["schemas"]["campaigns_MessageOut"][];
+            items: components["schemas"]["MessageOut"][];
             /** Next Cursor */
             next_cursor: string | null;
         };
-        /**
-         * Purpose
-         * @description What personal data may be used for (PIPL Art. 14: consent is given per purpose).
-         * @enum {string}
-         */
-        campaigns_Purpose: "marketing" | "service" | "profiling";
         /**
          * Reason
          * @description Why: exactly one per decision, the first rule that applies.
          * @enum {string}
          */
-        campaigns_Reason: "merged_duplicate" | "deceased" | "relationship_closed" | "minor" | "holdout" | "no_consent" | "open_complaint" | "frequency_cap" | "quiet_hours" | "contact_unavailable" | "campaign_finished" | "allowed";
+        Reason: "merged_duplicate" | "deceased" | "relationship_closed" | "minor" | "holdout" | "no_consent" | "open_complaint" | "frequency_cap" | "quiet_hours" | "contact_unavailable" | "campaign_finished" | "allowed";
         /**
          * RejectionIn
          * @description A rejection, with what has to be mended.
          */
-        campaigns_RejectionIn: {
+        RejectionIn: {
             /** Note */
             note: string;
         };
@@ -3829,7 +6288,7 @@ export interface components {
          * ReviewIn
          * @description An approval.
          */
-        campaigns_ReviewIn: {
+        ReviewIn: {
             /** Note */
             note?: string | null;
         };
@@ -3837,7 +6296,7 @@ export interface components {
          * WaterfallOut
          * @description What the gate would decide now about everybody whom the segments give now.
          */
-        campaigns_WaterfallOut: {
+        WaterfallOut: {
             /**
              * Campaign Id
              * Format: uuid
@@ -3853,52 +6312,6 @@ export interface components {
                 [key: string]: number;
             };
         };
-        /**
-         * FieldProblemOut
-         * @description One wrong field of the request.
-         */
-        campaigns_FieldProblemOut: {
-            /**
-             * Pointer
-             * @description JSON Pointer as a URI fragment, e.g. #/names/0/text
-             */
-            pointer: string;
-            /**
-             * In
-             * @enum {string}
-             */
-            in: "body" | "query" | "path" | "header" | "cookie";
-            /** Code */
-            code: string;
-            /** Detail */
-            detail: string;
-        };
-        /**
-         * ProblemOut
-         * @description The body of every answer that is not a success (RFC 9457).
-         */
-        campaigns_Problem: {
-            /**
-             * Type
-             * @description urn:kehu:problem:<code>
-             */
-            type: string;
-            /** Title */
-            title: string;
-            /** Status */
-            status: number;
-            /** Detail */
-            detail: string | null;
-            /**
-             * Code
-             * @description For programs; stable
-             */
-            code: string;
-            /** Errors */
-            errors: components["schemas"]["campaigns_FieldProblemOut"][];
-            /** Trace Id */
-            trace_id: string;
-        };
     };
     responses: never;
     parameters: never;
@@ -3908,10 +6321,2959 @@ export interface components {
 }
 export type $defs = Record<string, never>;
 export interface operations {
-    list_accounts: {
+    read_session_auth_session_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SessionOut"];
+                };
+            };
+            /** @description The request cannot be read (`request.malformed`) */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A valid token is required (`auth.token_invalid`) */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is invalid (`request.invalid`) */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    log_out_auth_logout_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description The request cannot be read (`request.malformed`) */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A valid token is required (`auth.token_invalid`) */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The X-CSRF-Token header is missing or wrong (`session.csrf_refused`) */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is invalid (`request.invalid`) */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    read_overview_api_v1_customers__customer_id__overview_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                customer_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OverviewOut"];
+                };
+            };
+            /** @description The request cannot be read (`request.malformed`) */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A valid token is required (`auth.token_invalid`) */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description You may not do this (`auth.forbidden`) */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not found (`not_found`) */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is invalid (`request.invalid`) */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    read_operations_api_v1_operations_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OperationsOut"];
+                };
+            };
+            /** @description The request cannot be read (`request.malformed`) */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A valid token is required (`auth.token_invalid`) */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description You may not do this (`auth.forbidden`) */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is invalid (`request.invalid`) */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    read_gateway_health_api_v1_operations_gateway_health_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HealthOut"];
+                };
+            };
+            /** @description The request cannot be read (`request.malformed`) */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A valid token is required (`auth.token_invalid`) */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description You may not do this (`auth.forbidden`) */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is invalid (`request.invalid`) */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service is temporarily unavailable (`service.unavailable`) */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_gateway_consumers_api_v1_operations_gateway_consumers_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ConsumerOut"][];
+                };
+            };
+            /** @description The request cannot be read (`request.malformed`) */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A valid token is required (`auth.token_invalid`) */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description You may not do this (`auth.forbidden`) */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is invalid (`request.invalid`) */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service is temporarily unavailable (`service.unavailable`) */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    resume_gateway_consumer_api_v1_operations_gateway_consumers__subscription__resumptions_post: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Makes the write happen once: sent again with the same key and body, it gets the first call's answer */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                subscription: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ReasonIn"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ReasonIn"];
+                };
+            };
+            /** @description The request cannot be read (`request.malformed`) */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A valid token is required (`auth.token_invalid`) */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description You may not do this (`auth.forbidden`) */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not found (`not_found`) */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This consumer is not stopped (`operations.consumer_not_stopped`) */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large (`request.body_too_large`) */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body must be application/json (`request.unsupported_media_type`) */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is invalid (`request.invalid`) */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service is temporarily unavailable (`service.unavailable`) */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    read_gateway_outbox_api_v1_operations_gateway_outbox_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OutboxOut"];
+                };
+            };
+            /** @description The request cannot be read (`request.malformed`) */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A valid token is required (`auth.token_invalid`) */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description You may not do this (`auth.forbidden`) */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is invalid (`request.invalid`) */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service is temporarily unavailable (`service.unavailable`) */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_gateway_dead_letters_api_v1_operations_gateway_dead_letters_get: {
         parameters: {
             query?: {
-                product_class?: components["schemas"]["customer_ProductClass"] | null;
+                state?: ("open" | "redrive" | "skip" | "redriven" | "skipped") | null;
+                subscription?: string | null;
+                /** @description next_cursor of the page before */
+                cursor?: string | null;
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_DeadLetterOut_"];
+                };
+            };
+            /** @description The request cannot be read (`request.malformed`) */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A valid token is required (`auth.token_invalid`) */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description You may not do this (`auth.forbidden`) */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is invalid (`request.invalid`) */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service is temporarily unavailable (`service.unavailable`) */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    read_gateway_dead_letter_api_v1_operations_gateway_dead_letters__dead_letter_id__get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                dead_letter_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DeadLetterDetailOut"];
+                };
+            };
+            /** @description The request cannot be read (`request.malformed`) */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A valid token is required (`auth.token_invalid`) */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description You may not do this (`auth.forbidden`) */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not found (`not_found`) */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is invalid (`request.invalid`) */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service is temporarily unavailable (`service.unavailable`) */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    redrive_gateway_dead_letter_api_v1_operations_gateway_dead_letters__dead_letter_id__redrives_post: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Makes the write happen once: sent again with the same key and body, it gets the first call's answer */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                dead_letter_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ReasonIn"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DeadLetterDetailOut"];
+                };
+            };
+            /** @description The request cannot be read (`request.malformed`) */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A valid token is required (`auth.token_invalid`) */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description You may not do this (`auth.forbidden`) */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not found (`not_found`) */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This message was already dealt with otherwise (`operations.dead_letter_settled`) */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large (`request.body_too_large`) */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body must be application/json (`request.unsupported_media_type`) */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is invalid (`request.invalid`) */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service is temporarily unavailable (`service.unavailable`) */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    skip_gateway_dead_letter_api_v1_operations_gateway_dead_letters__dead_letter_id__skips_post: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Makes the write happen once: sent again with the same key and body, it gets the first call's answer */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                dead_letter_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ReasonIn"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DeadLetterDetailOut"];
+                };
+            };
+            /** @description The request cannot be read (`request.malformed`) */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A valid token is required (`auth.token_invalid`) */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description You may not do this (`auth.forbidden`) */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not found (`not_found`) */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This message was already dealt with otherwise (`operations.dead_letter_settled`) */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large (`request.body_too_large`) */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body must be application/json (`request.unsupported_media_type`) */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is invalid (`request.invalid`) */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service is temporarily unavailable (`service.unavailable`) */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_customers_api_v1_customers_get: {
+        parameters: {
+            query?: {
+                /** @description A name in any writing, initials, or a customer number */
+                q?: string | null;
+                unit_id?: string | null;
+                mine?: boolean;
+                kind?: components["schemas"]["PartyKind"] | null;
+                status?: components["schemas"]["CustomerStatus"] | null;
+                /** @description next_cursor of the page before */
+                cursor?: string | null;
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_CustomerSummary_"];
+                };
+            };
+            /** @description The request cannot be read (`request.malformed`) */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A valid token is required (`auth.token_invalid`) */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description You may not do this (`auth.forbidden`) */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is invalid (`request.invalid`) */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service is temporarily unavailable (`service.unavailable`) */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    register_customer_api_v1_customers_post: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Makes the write happen once: sent again with the same key and body, it gets the first call's answer */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CustomerIn"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CustomerOut"];
+                };
+            };
+            /** @description The request cannot be read (`request.malformed`) */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A valid token is required (`auth.token_invalid`) */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description You may not do this (`auth.forbidden`) */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large (`request.body_too_large`) */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body must be application/json (`request.unsupported_media_type`) */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is invalid (`request.invalid`) */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service is temporarily unavailable (`service.unavailable`) */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    read_customer_api_v1_customers__customer_id__get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                customer_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CustomerOut"];
+                };
+            };
+            /** @description The request cannot be read (`request.malformed`) */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A valid token is required (`auth.token_invalid`) */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description You may not do this (`auth.forbidden`) */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not found (`not_found`) */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is invalid (`request.invalid`) */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service is temporarily unavailable (`service.unavailable`) */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    change_customer_api_v1_customers__customer_id__patch: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The ETag that the caller read, e.g. "3" */
+                "if-match"?: string | null;
+                /** @description Makes the write happen once: sent again with the same key and body, it gets the first call's answer */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                customer_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CustomerChangeIn"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CustomerOut"];
+                };
+            };
+            /** @description The request cannot be read (`request.malformed`) */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A valid token is required (`auth.token_invalid`) */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description You may not do this (`auth.forbidden`) */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not found (`not_found`) */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The resource has changed since you read it (`request.precondition_failed`) */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large (`request.body_too_large`) */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body must be application/json (`request.unsupported_media_type`) */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is invalid (`request.invalid`) */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description If-Match is required (`request.precondition_required`) */
+            428: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service is temporarily unavailable (`service.unavailable`) */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    read_profile_api_v1_customers__customer_id__profile_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                customer_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProfileOut"];
+                };
+            };
+            /** @description The request cannot be read (`request.malformed`) */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A valid token is required (`auth.token_invalid`) */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description You may not do this (`auth.forbidden`) */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not found (`not_found`) */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is invalid (`request.invalid`) */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service is temporarily unavailable (`service.unavailable`) */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    reveal_customer_api_v1_customers__customer_id__reveals_post: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Makes the write happen once: sent again with the same key and body, it gets the first call's answer */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                customer_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RevealIn"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RevealOut"];
+                };
+            };
+            /** @description The request cannot be read (`request.malformed`) */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A valid token is required (`auth.token_invalid`) */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description You may not do this (`auth.forbidden`) */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not found (`not_found`) */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large (`request.body_too_large`) */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body must be application/json (`request.unsupported_media_type`) */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is invalid (`request.invalid`) */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service is temporarily unavailable (`service.unavailable`) */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_names_api_v1_customers__customer_id__names_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                customer_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_NameOut_"];
+                };
+            };
+            /** @description The request cannot be read (`request.malformed`) */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A valid token is required (`auth.token_invalid`) */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description You may not do this (`auth.forbidden`) */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not found (`not_found`) */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is invalid (`request.invalid`) */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service is temporarily unavailable (`service.unavailable`) */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    add_name_api_v1_customers__customer_id__names_post: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Makes the write happen once: sent again with the same key and body, it gets the first call's answer */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                customer_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NameIn"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["NameOut"];
+                };
+            };
+            /** @description The request cannot be read (`request.malformed`) */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A valid token is required (`auth.token_invalid`) */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description You may not do this (`auth.forbidden`) */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not found (`not_found`) */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large (`request.body_too_large`) */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body must be application/json (`request.unsupported_media_type`) */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is invalid (`request.invalid`) */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service is temporarily unavailable (`service.unavailable`) */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_contact_points_api_v1_customers__customer_id__contact_points_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                customer_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_ContactPointOut_"];
+                };
+            };
+            /** @description The request cannot be read (`request.malformed`) */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A valid token is required (`auth.token_invalid`) */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description You may not do this (`auth.forbidden`) */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not found (`not_found`) */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is invalid (`request.invalid`) */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service is temporarily unavailable (`service.unavailable`) */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    add_contact_point_api_v1_customers__customer_id__contact_points_post: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Makes the write happen once: sent again with the same key and body, it gets the first call's answer */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                customer_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ContactPointIn"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ContactPointOut"];
+                };
+            };
+            /** @description The request cannot be read (`request.malformed`) */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A valid token is required (`auth.token_invalid`) */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description You may not do this (`auth.forbidden`) */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not found (`not_found`) */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large (`request.body_too_large`) */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body must be application/json (`request.unsupported_media_type`) */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is invalid (`request.invalid`) */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service is temporarily unavailable (`service.unavailable`) */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    change_contact_point_api_v1_customers__customer_id__contact_points__contact_point_id__patch: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The ETag that the caller read, e.g. "3" */
+                "if-match"?: string | null;
+                /** @description Makes the write happen once: sent again with the same key and body, it gets the first call's answer */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                customer_id: string;
+                contact_point_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ContactPointChangeIn"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ContactPointOut"];
+                };
+            };
+            /** @description The request cannot be read (`request.malformed`) */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A valid token is required (`auth.token_invalid`) */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description You may not do this (`auth.forbidden`) */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not found (`not_found`) */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The resource has changed since you read it (`request.precondition_failed`) */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large (`request.body_too_large`) */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body must be application/json (`request.unsupported_media_type`) */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is invalid (`request.invalid`) */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description If-Match is required (`request.precondition_required`) */
+            428: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service is temporarily unavailable (`service.unavailable`) */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    look_up_customers_api_v1_customers_lookups_post: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Makes the write happen once: sent again with the same key and body, it gets the first call's answer */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["LookupIn"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LookupOut"];
+                };
+            };
+            /** @description The request cannot be read (`request.malformed`) */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A valid token is required (`auth.token_invalid`) */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description You may not do this (`auth.forbidden`) */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large (`request.body_too_large`) */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body must be application/json (`request.unsupported_media_type`) */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is invalid (`request.invalid`) */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service is temporarily unavailable (`service.unavailable`) */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_documents_api_v1_customers__customer_id__documents_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                customer_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_DocumentOut_"];
+                };
+            };
+            /** @description The request cannot be read (`request.malformed`) */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A valid token is required (`auth.token_invalid`) */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description You may not do this (`auth.forbidden`) */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not found (`not_found`) */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is invalid (`request.invalid`) */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service is temporarily unavailable (`service.unavailable`) */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    add_document_api_v1_customers__customer_id__documents_post: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Makes the write happen once: sent again with the same key and body, it gets the first call's answer */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                customer_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["DocumentIn"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DocumentOut"];
+                };
+            };
+            /** @description The request cannot be read (`request.malformed`) */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A valid token is required (`auth.token_invalid`) */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description You may not do this (`auth.forbidden`) */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not found (`not_found`) */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The customer has this document already (`customer.document_known`) */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large (`request.body_too_large`) */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body must be application/json (`request.unsupported_media_type`) */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is invalid (`request.invalid`) */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service is temporarily unavailable (`service.unavailable`) */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_consents_api_v1_customers__customer_id__consents_get: {
+        parameters: {
+            query?: {
+                /** @description next_cursor of the page before */
+                cursor?: string | null;
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                customer_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_ConsentOut_"];
+                };
+            };
+            /** @description The request cannot be read (`request.malformed`) */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A valid token is required (`auth.token_invalid`) */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description You may not do this (`auth.forbidden`) */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not found (`not_found`) */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is invalid (`request.invalid`) */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service is temporarily unavailable (`service.unavailable`) */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    record_consent_api_v1_customers__customer_id__consents_post: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Makes the write happen once: sent again with the same key and body, it gets the first call's answer */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                customer_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ConsentIn"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ConsentOut"];
+                };
+            };
+            /** @description The request cannot be read (`request.malformed`) */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A valid token is required (`auth.token_invalid`) */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description You may not do this (`auth.forbidden`) */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not found (`not_found`) */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large (`request.body_too_large`) */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body must be application/json (`request.unsupported_media_type`) */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is invalid (`request.invalid`) */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service is temporarily unavailable (`service.unavailable`) */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    resolve_contacts_api_v1_contact_resolutions_post: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Makes the write happen once: sent again with the same key and body, it gets the first call's answer */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ContactResolutionIn"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ContactResolutionsOut"];
+                };
+            };
+            /** @description The request cannot be read (`request.malformed`) */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A valid token is required (`auth.token_invalid`) */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description You may not do this (`auth.forbidden`) */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large (`request.body_too_large`) */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body must be application/json (`request.unsupported_media_type`) */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is invalid (`request.invalid`) */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service is temporarily unavailable (`service.unavailable`) */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    merge_customers_api_v1_merges_post: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Makes the write happen once: sent again with the same key and body, it gets the first call's answer */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["MergeIn"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MergeOut"];
+                };
+            };
+            /** @description The request cannot be read (`request.malformed`) */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A valid token is required (`auth.token_invalid`) */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description You may not do this (`auth.forbidden`) */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not found (`not_found`) */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description These customers cannot be merged (`customer.merge_refused`) */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large (`request.body_too_large`) */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body must be application/json (`request.unsupported_media_type`) */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is invalid (`request.invalid`) */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service is temporarily unavailable (`service.unavailable`) */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    read_merge_api_v1_merges__merge_id__get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                merge_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MergeOut"];
+                };
+            };
+            /** @description The request cannot be read (`request.malformed`) */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A valid token is required (`auth.token_invalid`) */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description You may not do this (`auth.forbidden`) */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not found (`not_found`) */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is invalid (`request.invalid`) */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service is temporarily unavailable (`service.unavailable`) */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    undo_merge_api_v1_merges__merge_id__undo_post: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Makes the write happen once: sent again with the same key and body, it gets the first call's answer */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                merge_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["UndoIn"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MergeOut"];
+                };
+            };
+            /** @description The request cannot be read (`request.malformed`) */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A valid token is required (`auth.token_invalid`) */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description You may not do this (`auth.forbidden`) */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not found (`not_found`) */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This merge has been undone already (`customer.merge_undone`) */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large (`request.body_too_large`) */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body must be application/json (`request.unsupported_media_type`) */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is invalid (`request.invalid`) */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service is temporarily unavailable (`service.unavailable`) */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    read_ownership_api_v1_customers__customer_id__ownership_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                customer_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OwnershipOut"];
+                };
+            };
+            /** @description The request cannot be read (`request.malformed`) */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A valid token is required (`auth.token_invalid`) */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description You may not do this (`auth.forbidden`) */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not found (`not_found`) */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is invalid (`request.invalid`) */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service is temporarily unavailable (`service.unavailable`) */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    change_ownership_api_v1_customers__customer_id__ownership_put: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The ETag that the caller read, e.g. "3" */
+                "if-match"?: string | null;
+                /** @description Makes the write happen once: sent again with the same key and body, it gets the first call's answer */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                customer_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["OwnershipIn"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OwnershipOut"];
+                };
+            };
+            /** @description The request cannot be read (`request.malformed`) */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A valid token is required (`auth.token_invalid`) */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description You may not do this (`auth.forbidden`) */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not found (`not_found`) */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The resource has changed since you read it (`request.precondition_failed`) */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large (`request.body_too_large`) */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body must be application/json (`request.unsupported_media_type`) */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is invalid (`request.invalid`) */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description If-Match is required (`request.precondition_required`) */
+            428: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service is temporarily unavailable (`service.unavailable`) */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_accounts_api_v1_customers__customer_id__accounts_get: {
+        parameters: {
+            query?: {
+                product_class?: components["schemas"]["ProductClass"] | null;
                 /** @description Only open, or only closed, ones */
                 open?: boolean | null;
                 /** @description next_cursor of the page before */
@@ -3932,7 +9294,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["customer_Page_AccountOut_"];
+                    "application/json": components["schemas"]["Page_AccountOut_"];
                 };
             };
             /** @description The request cannot be read (`request.malformed`) */
@@ -3941,7 +9303,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["customer_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description A valid token is required (`auth.token_invalid`) */
@@ -3950,7 +9312,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["customer_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description You may not do this (`auth.forbidden`) */
@@ -3959,7 +9321,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["customer_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description Not found (`not_found`) */
@@ -3968,7 +9330,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["customer_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description The request is invalid (`request.invalid`) */
@@ -3977,7 +9339,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["customer_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description The service is temporarily unavailable (`service.unavailable`) */
@@ -3986,12 +9348,12 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["customer_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
         };
     };
-    list_transactions: {
+    list_transactions_api_v1_customers__customer_id__transactions_get: {
         parameters: {
             query?: {
                 /** @description First business date */
@@ -3999,7 +9361,7 @@ export interface operations {
                 /** @description Last business date */
                 to?: string | null;
                 account_id?: string | null;
-                kind?: components["schemas"]["customer_TransactionKind"] | null;
+                kind?: components["schemas"]["TransactionKind"] | null;
                 /** @description next_cursor of the page before */
                 cursor?: string | null;
                 limit?: number;
@@ -4018,7 +9380,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["customer_Page_TransactionOut_"];
+                    "application/json": components["schemas"]["Page_TransactionOut_"];
                 };
             };
             /** @description The request cannot be read (`request.malformed`) */
@@ -4027,7 +9389,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["customer_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description A valid token is required (`auth.token_invalid`) */
@@ -4036,7 +9398,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["customer_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description You may not do this (`auth.forbidden`) */
@@ -4045,7 +9407,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["customer_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description Not found (`not_found`) */
@@ -4054,7 +9416,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["customer_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description The request is invalid (`request.invalid`) */
@@ -4063,7 +9425,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["customer_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description The service is temporarily unavailable (`service.unavailable`) */
@@ -4072,14 +9434,18 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["customer_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
         };
     };
-    list_consents: {
+    read_timeline_api_v1_customers__customer_id__timeline_get: {
         parameters: {
             query?: {
+                /** @description Only entries of these types */
+                type?: ("account_opened" | "campaign_contact_allowed" | "campaign_converted" | "campaign_delivery" | "complaint_received" | "complaint_state_changed" | "consent_changed" | "customer_merged" | "customer_registered" | "customer_unmerged" | "interaction" | "ownership_changed" | "product_opened" | "segment_entered" | "segment_left" | "tier_changed")[] | null;
+                /** @description Only of these channels */
+                channel?: components["schemas"]["Channel"][] | null;
                 /** @description next_cursor of the page before */
                 cursor?: string | null;
                 limit?: number;
@@ -4098,7 +9464,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["customer_Page_ConsentOut_"];
+                    "application/json": components["schemas"]["Page_TimelineEntryOut_"];
                 };
             };
             /** @description The request cannot be read (`request.malformed`) */
@@ -4107,7 +9473,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["customer_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description A valid token is required (`auth.token_invalid`) */
@@ -4116,7 +9482,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["customer_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description You may not do this (`auth.forbidden`) */
@@ -4125,7 +9491,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["customer_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description Not found (`not_found`) */
@@ -4134,7 +9500,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["customer_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description The request is invalid (`request.invalid`) */
@@ -4143,7 +9509,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["customer_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description The service is temporarily unavailable (`service.unavailable`) */
@@ -4152,12 +9518,12 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["customer_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
         };
     };
-    record_consent: {
+    record_interaction_api_v1_customers__customer_id__interactions_post: {
         parameters: {
             query?: never;
             header?: {
@@ -4171,7 +9537,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["customer_ConsentIn"];
+                "application/json": components["schemas"]["InteractionIn"];
             };
         };
         responses: {
@@ -4181,7 +9547,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["customer_ConsentOut"];
+                    "application/json": components["schemas"]["InteractionOut"];
                 };
             };
             /** @description The request cannot be read (`request.malformed`) */
@@ -4190,7 +9556,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["customer_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description A valid token is required (`auth.token_invalid`) */
@@ -4199,7 +9565,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["customer_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description You may not do this (`auth.forbidden`) */
@@ -4208,7 +9574,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["customer_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description Not found (`not_found`) */
@@ -4217,7 +9583,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["customer_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description The body is too large (`request.body_too_large`) */
@@ -4226,7 +9592,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["customer_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description The body must be application/json (`request.unsupported_media_type`) */
@@ -4235,7 +9601,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["customer_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description The request is invalid (`request.invalid`) */
@@ -4244,7 +9610,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["customer_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description The service is temporarily unavailable (`service.unavailable`) */
@@ -4253,108 +9619,19 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["customer_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
         };
     };
-    resolve_contacts: {
+    list_source_records_api_v1_source_records_get: {
         parameters: {
-            query?: never;
-            header?: {
-                /** @description Makes the write happen once: sent again with the same key and body, it gets the first call's answer */
-                "Idempotency-Key"?: string;
+            query: {
+                source: string;
+                source_id: string;
             };
-            path?: never;
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["customer_ContactResolutionIn"];
-            };
-        };
-        responses: {
-            /** @description Successful Response */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["customer_ContactResolutionsOut"];
-                };
-            };
-            /** @description The request cannot be read (`request.malformed`) */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["customer_Problem"];
-                };
-            };
-            /** @description A valid token is required (`auth.token_invalid`) */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["customer_Problem"];
-                };
-            };
-            /** @description You may not do this (`auth.forbidden`) */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["customer_Problem"];
-                };
-            };
-            /** @description The body is too large (`request.body_too_large`) */
-            413: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["customer_Problem"];
-                };
-            };
-            /** @description The body must be application/json (`request.unsupported_media_type`) */
-            415: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["customer_Problem"];
-                };
-            };
-            /** @description The request is invalid (`request.invalid`) */
-            422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["customer_Problem"];
-                };
-            };
-            /** @description The service is temporarily unavailable (`service.unavailable`) */
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["customer_Problem"];
-                };
-            };
-        };
-    };
-    list_documents: {
-        parameters: {
-            query?: never;
             header?: never;
-            path: {
-                customer_id: string;
-            };
+            path?: never;
             cookie?: never;
         };
         requestBody?: never;
@@ -4365,7 +9642,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["customer_Page_DocumentOut_"];
+                    "application/json": components["schemas"]["SourceRecordsOut"];
                 };
             };
             /** @description The request cannot be read (`request.malformed`) */
@@ -4374,7 +9651,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["customer_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description A valid token is required (`auth.token_invalid`) */
@@ -4383,7 +9660,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["customer_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description You may not do this (`auth.forbidden`) */
@@ -4392,16 +9669,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["customer_Problem"];
-                };
-            };
-            /** @description Not found (`not_found`) */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["customer_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description The request is invalid (`request.invalid`) */
@@ -4410,7 +9678,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["customer_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description The service is temporarily unavailable (`service.unavailable`) */
@@ -4419,419 +9687,15 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["customer_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
         };
     };
-    add_document: {
-        parameters: {
-            query?: never;
-            header?: {
-                /** @description Makes the write happen once: sent again with the same key and body, it gets the first call's answer */
-                "Idempotency-Key"?: string;
-            };
-            path: {
-                customer_id: string;
-            };
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["customer_DocumentIn"];
-            };
-        };
-        responses: {
-            /** @description Successful Response */
-            201: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["customer_DocumentOut"];
-                };
-            };
-            /** @description The request cannot be read (`request.malformed`) */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["customer_Problem"];
-                };
-            };
-            /** @description A valid token is required (`auth.token_invalid`) */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["customer_Problem"];
-                };
-            };
-            /** @description You may not do this (`auth.forbidden`) */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["customer_Problem"];
-                };
-            };
-            /** @description Not found (`not_found`) */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["customer_Problem"];
-                };
-            };
-            /** @description The customer has this document already (`customer.document_known`) */
-            409: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["customer_Problem"];
-                };
-            };
-            /** @description The body is too large (`request.body_too_large`) */
-            413: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["customer_Problem"];
-                };
-            };
-            /** @description The body must be application/json (`request.unsupported_media_type`) */
-            415: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["customer_Problem"];
-                };
-            };
-            /** @description The request is invalid (`request.invalid`) */
-            422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["customer_Problem"];
-                };
-            };
-            /** @description The service is temporarily unavailable (`service.unavailable`) */
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["customer_Problem"];
-                };
-            };
-        };
-    };
-    merge_customers: {
-        parameters: {
-            query?: never;
-            header?: {
-                /** @description Makes the write happen once: sent again with the same key and body, it gets the first call's answer */
-                "Idempotency-Key"?: string;
-            };
-            path?: never;
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["customer_MergeIn"];
-            };
-        };
-        responses: {
-            /** @description Successful Response */
-            201: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["customer_MergeOut"];
-                };
-            };
-            /** @description The request cannot be read (`request.malformed`) */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["customer_Problem"];
-                };
-            };
-            /** @description A valid token is required (`auth.token_invalid`) */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["customer_Problem"];
-                };
-            };
-            /** @description You may not do this (`auth.forbidden`) */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["customer_Problem"];
-                };
-            };
-            /** @description Not found (`not_found`) */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["customer_Problem"];
-                };
-            };
-            /** @description These customers cannot be merged (`customer.merge_refused`) */
-            409: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["customer_Problem"];
-                };
-            };
-            /** @description The body is too large (`request.body_too_large`) */
-            413: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["customer_Problem"];
-                };
-            };
-            /** @description The body must be application/json (`request.unsupported_media_type`) */
-            415: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["customer_Problem"];
-                };
-            };
-            /** @description The request is invalid (`request.invalid`) */
-            422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["customer_Problem"];
-                };
-            };
-            /** @description The service is temporarily unavailable (`service.unavailable`) */
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["customer_Problem"];
-                };
-            };
-        };
-    };
-    read_merge: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                merge_id: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Successful Response */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["customer_MergeOut"];
-                };
-            };
-            /** @description The request cannot be read (`request.malformed`) */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["customer_Problem"];
-                };
-            };
-            /** @description A valid token is required (`auth.token_invalid`) */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["customer_Problem"];
-                };
-            };
-            /** @description You may not do this (`auth.forbidden`) */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["customer_Problem"];
-                };
-            };
-            /** @description Not found (`not_found`) */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["customer_Problem"];
-                };
-            };
-            /** @description The request is invalid (`request.invalid`) */
-            422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["customer_Problem"];
-                };
-            };
-            /** @description The service is temporarily unavailable (`service.unavailable`) */
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["customer_Problem"];
-                };
-            };
-        };
-    };
-    undo_merge: {
-        parameters: {
-            query?: never;
-            header?: {
-                /** @description Makes the write happen once: sent again with the same key and body, it gets the first call's answer */
-                "Idempotency-Key"?: string;
-            };
-            path: {
-                merge_id: string;
-            };
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["customer_UndoIn"];
-            };
-        };
-        responses: {
-            /** @description Successful Response */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["customer_MergeOut"];
-                };
-            };
-            /** @description The request cannot be read (`request.malformed`) */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["customer_Problem"];
-                };
-            };
-            /** @description A valid token is required (`auth.token_invalid`) */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["customer_Problem"];
-                };
-            };
-            /** @description You may not do this (`auth.forbidden`) */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["customer_Problem"];
-                };
-            };
-            /** @description Not found (`not_found`) */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["customer_Problem"];
-                };
-            };
-            /** @description This merge has been undone already (`customer.merge_undone`) */
-            409: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["customer_Problem"];
-                };
-            };
-            /** @description The body is too large (`request.body_too_large`) */
-            413: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["customer_Problem"];
-                };
-            };
-            /** @description The body must be application/json (`request.unsupported_media_type`) */
-            415: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["customer_Problem"];
-                };
-            };
-            /** @description The request is invalid (`request.invalid`) */
-            422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["customer_Problem"];
-                };
-            };
-            /** @description The service is temporarily unavailable (`service.unavailable`) */
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["customer_Problem"];
-                };
-            };
-        };
-    };
-    list_units: {
+    list_units_api_v1_units_get: {
         parameters: {
             query?: {
-                kind?: components["schemas"]["customer_UnitKind"] | null;
+                kind?: components["schemas"]["UnitKind"] | null;
                 parent_id?: string | null;
                 active?: boolean | null;
                 /** @description next_cursor of the page before */
@@ -4850,7 +9714,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["customer_Page_UnitOut_"];
+                    "application/json": components["schemas"]["Page_UnitOut_"];
                 };
             };
             /** @description The request cannot be read (`request.malformed`) */
@@ -4859,7 +9723,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["customer_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description A valid token is required (`auth.token_invalid`) */
@@ -4868,7 +9732,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["customer_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description You may not do this (`auth.forbidden`) */
@@ -4877,7 +9741,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["customer_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description The request is invalid (`request.invalid`) */
@@ -4886,7 +9750,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["customer_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description The service is temporarily unavailable (`service.unavailable`) */
@@ -4895,16 +9759,16 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["customer_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
         };
     };
-    list_staff: {
+    list_staff_api_v1_staff_get: {
         parameters: {
             query?: {
                 unit_id?: string | null;
-                role?: components["schemas"]["customer_Role"] | null;
+                role?: components["schemas"]["Role"] | null;
                 active?: boolean | null;
                 /** @description next_cursor of the page before */
                 cursor?: string | null;
@@ -4922,7 +9786,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["customer_Page_StaffOut_"];
+                    "application/json": components["schemas"]["Page_StaffOut_"];
                 };
             };
             /** @description The request cannot be read (`request.malformed`) */
@@ -4931,7 +9795,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["customer_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description A valid token is required (`auth.token_invalid`) */
@@ -4940,7 +9804,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["customer_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description You may not do this (`auth.forbidden`) */
@@ -4949,7 +9813,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["customer_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description The request is invalid (`request.invalid`) */
@@ -4958,7 +9822,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["customer_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description The service is temporarily unavailable (`service.unavailable`) */
@@ -4967,18 +9831,16 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["customer_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
         };
     };
-    read_ownership: {
+    read_customer_health_api_v1_operations_customer_health_get: {
         parameters: {
             query?: never;
             header?: never;
-            path: {
-                customer_id: string;
-            };
+            path?: never;
             cookie?: never;
         };
         requestBody?: never;
@@ -4989,7 +9851,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["customer_OwnershipOut"];
+                    "application/json": components["schemas"]["HealthOut"];
                 };
             };
             /** @description The request cannot be read (`request.malformed`) */
@@ -4998,7 +9860,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["customer_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description A valid token is required (`auth.token_invalid`) */
@@ -5007,7 +9869,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["customer_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description You may not do this (`auth.forbidden`) */
@@ -5016,16 +9878,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["customer_Problem"];
-                };
-            };
-            /** @description Not found (`not_found`) */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["customer_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description The request is invalid (`request.invalid`) */
@@ -5034,7 +9887,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["customer_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description The service is temporarily unavailable (`service.unavailable`) */
@@ -5043,30 +9896,19 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["customer_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
         };
     };
-    change_ownership: {
+    list_customer_consumers_api_v1_operations_customer_consumers_get: {
         parameters: {
             query?: never;
-            header?: {
-                /** @description The ETag that the caller read, e.g. "3" */
-                "if-match"?: string | null;
-                /** @description Makes the write happen once: sent again with the same key and body, it gets the first call's answer */
-                "Idempotency-Key"?: string;
-            };
-            path: {
-                customer_id: string;
-            };
+            header?: never;
+            path?: never;
             cookie?: never;
         };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["customer_OwnershipIn"];
-            };
-        };
+        requestBody?: never;
         responses: {
             /** @description Successful Response */
             200: {
@@ -5074,7 +9916,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["customer_OwnershipOut"];
+                    "application/json": components["schemas"]["ConsumerOut"][];
                 };
             };
             /** @description The request cannot be read (`request.malformed`) */
@@ -5083,7 +9925,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["customer_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description A valid token is required (`auth.token_invalid`) */
@@ -5092,7 +9934,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["customer_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description You may not do this (`auth.forbidden`) */
@@ -5101,7 +9943,81 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["customer_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is invalid (`request.invalid`) */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service is temporarily unavailable (`service.unavailable`) */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    resume_customer_consumer_api_v1_operations_customer_consumers__subscription__resumptions_post: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Makes the write happen once: sent again with the same key and body, it gets the first call's answer */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                subscription: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ReasonIn"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ReasonIn"];
+                };
+            };
+            /** @description The request cannot be read (`request.malformed`) */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A valid token is required (`auth.token_invalid`) */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description You may not do this (`auth.forbidden`) */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description Not found (`not_found`) */
@@ -5110,16 +10026,16 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["customer_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The resource has changed since you read it (`request.precondition_failed`) */
-            412: {
+            /** @description This consumer is not stopped (`operations.consumer_not_stopped`) */
+            409: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["customer_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description The body is too large (`request.body_too_large`) */
@@ -5128,7 +10044,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["customer_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description The body must be application/json (`request.unsupported_media_type`) */
@@ -5137,7 +10053,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["customer_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description The request is invalid (`request.invalid`) */
@@ -5146,16 +10062,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["customer_Problem"];
-                };
-            };
-            /** @description If-Match is required (`request.precondition_required`) */
-            428: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["customer_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description The service is temporarily unavailable (`service.unavailable`) */
@@ -5164,20 +10071,81 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["customer_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
         };
     };
-    list_customers: {
+    read_customer_outbox_api_v1_operations_customer_outbox_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OutboxOut"];
+                };
+            };
+            /** @description The request cannot be read (`request.malformed`) */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A valid token is required (`auth.token_invalid`) */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description You may not do this (`auth.forbidden`) */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is invalid (`request.invalid`) */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service is temporarily unavailable (`service.unavailable`) */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_customer_dead_letters_api_v1_operations_customer_dead_letters_get: {
         parameters: {
             query?: {
-                /** @description A name in any writing, initials, or a customer number */
-                q?: string | null;
-                unit_id?: string | null;
-                mine?: boolean;
-                kind?: components["schemas"]["customer_PartyKind"] | null;
-                status?: components["schemas"]["customer_CustomerStatus"] | null;
+                state?: ("open" | "redrive" | "skip" | "redriven" | "skipped") | null;
+                subscription?: string | null;
                 /** @description next_cursor of the page before */
                 cursor?: string | null;
                 limit?: number;
@@ -5194,7 +10162,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["customer_Page_CustomerSummary_"];
+                    "application/json": components["schemas"]["Page_DeadLetterOut_"];
                 };
             };
             /** @description The request cannot be read (`request.malformed`) */
@@ -5203,7 +10171,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["customer_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description A valid token is required (`auth.token_invalid`) */
@@ -5212,7 +10180,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["customer_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description You may not do this (`auth.forbidden`) */
@@ -5221,7 +10189,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["customer_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description The request is invalid (`request.invalid`) */
@@ -5230,7 +10198,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["customer_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description The service is temporarily unavailable (`service.unavailable`) */
@@ -5239,107 +10207,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["customer_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
         };
     };
-    register_customer: {
-        parameters: {
-            query?: never;
-            header?: {
-                /** @description Makes the write happen once: sent again with the same key and body, it gets the first call's answer */
-                "Idempotency-Key"?: string;
-            };
-            path?: never;
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["customer_CustomerIn"];
-            };
-        };
-        responses: {
-            /** @description Successful Response */
-            201: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["customer_CustomerOut"];
-                };
-            };
-            /** @description The request cannot be read (`request.malformed`) */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["customer_Problem"];
-                };
-            };
-            /** @description A valid token is required (`auth.token_invalid`) */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["customer_Problem"];
-                };
-            };
-            /** @description You may not do this (`auth.forbidden`) */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["customer_Problem"];
-                };
-            };
-            /** @description The body is too large (`request.body_too_large`) */
-            413: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["customer_Problem"];
-                };
-            };
-            /** @description The body must be application/json (`request.unsupported_media_type`) */
-            415: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["customer_Problem"];
-                };
-            };
-            /** @description The request is invalid (`request.invalid`) */
-            422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["customer_Problem"];
-                };
-            };
-            /** @description The service is temporarily unavailable (`service.unavailable`) */
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["customer_Problem"];
-                };
-            };
-        };
-    };
-    read_customer: {
+    read_customer_dead_letter_api_v1_operations_customer_dead_letters__dead_letter_id__get: {
         parameters: {
             query?: never;
             header?: never;
             path: {
-                customer_id: string;
+                dead_letter_id: string;
             };
             cookie?: never;
         };
@@ -5351,7 +10229,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["customer_CustomerOut"];
+                    "application/json": components["schemas"]["DeadLetterDetailOut"];
                 };
             };
             /** @description The request cannot be read (`request.malformed`) */
@@ -5360,7 +10238,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["customer_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description A valid token is required (`auth.token_invalid`) */
@@ -5369,7 +10247,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["customer_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description You may not do this (`auth.forbidden`) */
@@ -5378,7 +10256,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["customer_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description Not found (`not_found`) */
@@ -5387,7 +10265,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["customer_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description The request is invalid (`request.invalid`) */
@@ -5396,7 +10274,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["customer_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description The service is temporarily unavailable (`service.unavailable`) */
@@ -5405,38 +10283,36 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["customer_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
         };
     };
-    change_customer: {
+    redrive_customer_dead_letter_api_v1_operations_customer_dead_letters__dead_letter_id__redrives_post: {
         parameters: {
             query?: never;
             header?: {
-                /** @description The ETag that the caller read, e.g. "3" */
-                "if-match"?: string | null;
                 /** @description Makes the write happen once: sent again with the same key and body, it gets the first call's answer */
                 "Idempotency-Key"?: string;
             };
             path: {
-                customer_id: string;
+                dead_letter_id: string;
             };
             cookie?: never;
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["customer_CustomerChangeIn"];
+                "application/json": components["schemas"]["ReasonIn"];
             };
         };
         responses: {
             /** @description Successful Response */
-            200: {
+            202: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["customer_CustomerOut"];
+                    "application/json": components["schemas"]["DeadLetterDetailOut"];
                 };
             };
             /** @description The request cannot be read (`request.malformed`) */
@@ -5445,7 +10321,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["customer_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description A valid token is required (`auth.token_invalid`) */
@@ -5454,7 +10330,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["customer_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description You may not do this (`auth.forbidden`) */
@@ -5463,7 +10339,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["customer_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description Not found (`not_found`) */
@@ -5472,16 +10348,16 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["customer_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The resource has changed since you read it (`request.precondition_failed`) */
-            412: {
+            /** @description This message was already dealt with otherwise (`operations.dead_letter_settled`) */
+            409: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["customer_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description The body is too large (`request.body_too_large`) */
@@ -5490,7 +10366,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["customer_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description The body must be application/json (`request.unsupported_media_type`) */
@@ -5499,7 +10375,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["customer_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description The request is invalid (`request.invalid`) */
@@ -5508,16 +10384,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["customer_Problem"];
-                };
-            };
-            /** @description If-Match is required (`request.precondition_required`) */
-            428: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["customer_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description The service is temporarily unavailable (`service.unavailable`) */
@@ -5526,88 +10393,12 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["customer_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
         };
     };
-    read_profile: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                customer_id: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Successful Response */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["customer_ProfileOut"];
-                };
-            };
-            /** @description The request cannot be read (`request.malformed`) */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["customer_Problem"];
-                };
-            };
-            /** @description A valid token is required (`auth.token_invalid`) */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["customer_Problem"];
-                };
-            };
-            /** @description You may not do this (`auth.forbidden`) */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["customer_Problem"];
-                };
-            };
-            /** @description Not found (`not_found`) */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["customer_Problem"];
-                };
-            };
-            /** @description The request is invalid (`request.invalid`) */
-            422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["customer_Problem"];
-                };
-            };
-            /** @description The service is temporarily unavailable (`service.unavailable`) */
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["customer_Problem"];
-                };
-            };
-        };
-    };
-    reveal_customer: {
+    skip_customer_dead_letter_api_v1_operations_customer_dead_letters__dead_letter_id__skips_post: {
         parameters: {
             query?: never;
             header?: {
@@ -5615,23 +10406,23 @@ export interface operations {
                 "Idempotency-Key"?: string;
             };
             path: {
-                customer_id: string;
+                dead_letter_id: string;
             };
             cookie?: never;
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["customer_RevealIn"];
+                "application/json": components["schemas"]["ReasonIn"];
             };
         };
         responses: {
             /** @description Successful Response */
-            200: {
+            202: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["customer_RevealOut"];
+                    "application/json": components["schemas"]["DeadLetterDetailOut"];
                 };
             };
             /** @description The request cannot be read (`request.malformed`) */
@@ -5640,7 +10431,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["customer_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description A valid token is required (`auth.token_invalid`) */
@@ -5649,7 +10440,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["customer_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description You may not do this (`auth.forbidden`) */
@@ -5658,7 +10449,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["customer_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description Not found (`not_found`) */
@@ -5667,7 +10458,16 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["customer_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This message was already dealt with otherwise (`operations.dead_letter_settled`) */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description The body is too large (`request.body_too_large`) */
@@ -5676,7 +10476,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["customer_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description The body must be application/json (`request.unsupported_media_type`) */
@@ -5685,7 +10485,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["customer_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description The request is invalid (`request.invalid`) */
@@ -5694,7 +10494,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["customer_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description The service is temporarily unavailable (`service.unavailable`) */
@@ -5703,658 +10503,709 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["customer_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
         };
     };
-    list_names: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                customer_id: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Successful Response */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["customer_Page_NameOut_"];
-                };
-            };
-            /** @description The request cannot be read (`request.malformed`) */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["customer_Problem"];
-                };
-            };
-            /** @description A valid token is required (`auth.token_invalid`) */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["customer_Problem"];
-                };
-            };
-            /** @description You may not do this (`auth.forbidden`) */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["customer_Problem"];
-                };
-            };
-            /** @description Not found (`not_found`) */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["customer_Problem"];
-                };
-            };
-            /** @description The request is invalid (`request.invalid`) */
-            422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["customer_Problem"];
-                };
-            };
-            /** @description The service is temporarily unavailable (`service.unavailable`) */
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["customer_Problem"];
-                };
-            };
-        };
-    };
-    add_name: {
-        parameters: {
-            query?: never;
-            header?: {
-                /** @description Makes the write happen once: sent again with the same key and body, it gets the first call's answer */
-                "Idempotency-Key"?: string;
-            };
-            path: {
-                customer_id: string;
-            };
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["customer_NameIn"];
-            };
-        };
-        responses: {
-            /** @description Successful Response */
-            201: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["customer_NameOut"];
-                };
-            };
-            /** @description The request cannot be read (`request.malformed`) */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["customer_Problem"];
-                };
-            };
-            /** @description A valid token is required (`auth.token_invalid`) */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["customer_Problem"];
-                };
-            };
-            /** @description You may not do this (`auth.forbidden`) */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["customer_Problem"];
-                };
-            };
-            /** @description Not found (`not_found`) */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["customer_Problem"];
-                };
-            };
-            /** @description The body is too large (`request.body_too_large`) */
-            413: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["customer_Problem"];
-                };
-            };
-            /** @description The body must be application/json (`request.unsupported_media_type`) */
-            415: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["customer_Problem"];
-                };
-            };
-            /** @description The request is invalid (`request.invalid`) */
-            422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["customer_Problem"];
-                };
-            };
-            /** @description The service is temporarily unavailable (`service.unavailable`) */
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["customer_Problem"];
-                };
-            };
-        };
-    };
-    list_contact_points: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                customer_id: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Successful Response */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["customer_Page_ContactPointOut_"];
-                };
-            };
-            /** @description The request cannot be read (`request.malformed`) */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["customer_Problem"];
-                };
-            };
-            /** @description A valid token is required (`auth.token_invalid`) */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["customer_Problem"];
-                };
-            };
-            /** @description You may not do this (`auth.forbidden`) */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["customer_Problem"];
-                };
-            };
-            /** @description Not found (`not_found`) */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["customer_Problem"];
-                };
-            };
-            /** @description The request is invalid (`request.invalid`) */
-            422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["customer_Problem"];
-                };
-            };
-            /** @description The service is temporarily unavailable (`service.unavailable`) */
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["customer_Problem"];
-                };
-            };
-        };
-    };
-    add_contact_point: {
-        parameters: {
-            query?: never;
-            header?: {
-                /** @description Makes the write happen once: sent again with the same key and body, it gets the first call's answer */
-                "Idempotency-Key"?: string;
-            };
-            path: {
-                customer_id: string;
-            };
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["customer_ContactPointIn"];
-            };
-        };
-        responses: {
-            /** @description Successful Response */
-            201: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["customer_ContactPointOut"];
-                };
-            };
-            /** @description The request cannot be read (`request.malformed`) */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["customer_Problem"];
-                };
-            };
-            /** @description A valid token is required (`auth.token_invalid`) */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["customer_Problem"];
-                };
-            };
-            /** @description You may not do this (`auth.forbidden`) */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["customer_Problem"];
-                };
-            };
-            /** @description Not found (`not_found`) */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["customer_Problem"];
-                };
-            };
-            /** @description The body is too large (`request.body_too_large`) */
-            413: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["customer_Problem"];
-                };
-            };
-            /** @description The body must be application/json (`request.unsupported_media_type`) */
-            415: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["customer_Problem"];
-                };
-            };
-            /** @description The request is invalid (`request.invalid`) */
-            422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["customer_Problem"];
-                };
-            };
-            /** @description The service is temporarily unavailable (`service.unavailable`) */
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["customer_Problem"];
-                };
-            };
-        };
-    };
-    change_contact_point: {
-        parameters: {
-            query?: never;
-            header?: {
-                /** @description The ETag that the caller read, e.g. "3" */
-                "if-match"?: string | null;
-                /** @description Makes the write happen once: sent again with the same key and body, it gets the first call's answer */
-                "Idempotency-Key"?: string;
-            };
-            path: {
-                customer_id: string;
-                contact_point_id: string;
-            };
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["customer_ContactPointChangeIn"];
-            };
-        };
-        responses: {
-            /** @description Successful Response */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["customer_ContactPointOut"];
-                };
-            };
-            /** @description The request cannot be read (`request.malformed`) */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["customer_Problem"];
-                };
-            };
-            /** @description A valid token is required (`auth.token_invalid`) */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["customer_Problem"];
-                };
-            };
-            /** @description You may not do this (`auth.forbidden`) */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["customer_Problem"];
-                };
-            };
-            /** @description Not found (`not_found`) */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["customer_Problem"];
-                };
-            };
-            /** @description The resource has changed since you read it (`request.precondition_failed`) */
-            412: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["customer_Problem"];
-                };
-            };
-            /** @description The body is too large (`request.body_too_large`) */
-            413: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["customer_Problem"];
-                };
-            };
-            /** @description The body must be application/json (`request.unsupported_media_type`) */
-            415: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["customer_Problem"];
-                };
-            };
-            /** @description The request is invalid (`request.invalid`) */
-            422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["customer_Problem"];
-                };
-            };
-            /** @description If-Match is required (`request.precondition_required`) */
-            428: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["customer_Problem"];
-                };
-            };
-            /** @description The service is temporarily unavailable (`service.unavailable`) */
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["customer_Problem"];
-                };
-            };
-        };
-    };
-    look_up_customers: {
-        parameters: {
-            query?: never;
-            header?: {
-                /** @description Makes the write happen once: sent again with the same key and body, it gets the first call's answer */
-                "Idempotency-Key"?: string;
-            };
-            path?: never;
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["customer_LookupIn"];
-            };
-        };
-        responses: {
-            /** @description Successful Response */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["customer_LookupOut"];
-                };
-            };
-            /** @description The request cannot be read (`request.malformed`) */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["customer_Problem"];
-                };
-            };
-            /** @description A valid token is required (`auth.token_invalid`) */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["customer_Problem"];
-                };
-            };
-            /** @description You may not do this (`auth.forbidden`) */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["customer_Problem"];
-                };
-            };
-            /** @description The body is too large (`request.body_too_large`) */
-            413: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["customer_Problem"];
-                };
-            };
-            /** @description The body must be application/json (`request.unsupported_media_type`) */
-            415: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["customer_Problem"];
-                };
-            };
-            /** @description The request is invalid (`request.invalid`) */
-            422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["customer_Problem"];
-                };
-            };
-            /** @description The service is temporarily unavailable (`service.unavailable`) */
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["customer_Problem"];
-                };
-            };
-        };
-    };
-    list_source_records: {
-        parameters: {
-            query: {
-                source: string;
-                source_id: string;
-            };
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Successful Response */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["customer_SourceRecordsOut"];
-                };
-            };
-            /** @description The request cannot be read (`request.malformed`) */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["customer_Problem"];
-                };
-            };
-            /** @description A valid token is required (`auth.token_invalid`) */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["customer_Problem"];
-                };
-            };
-            /** @description You may not do this (`auth.forbidden`) */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["customer_Problem"];
-                };
-            };
-            /** @description The request is invalid (`request.invalid`) */
-            422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["customer_Problem"];
-                };
-            };
-            /** @description The service is temporarily unavailable (`service.unavailable`) */
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["customer_Problem"];
-                };
-            };
-        };
-    };
-    read_timeline: {
+    list_segments_api_v1_segments_get: {
         parameters: {
             query?: {
-                /** @description Only entries of these types */
-                type?: ("account_opened" | "campaign_contact_allowed" | "campaign_converted" | "campaign_delivery" | "complaint_received" | "complaint_state_changed" | "consent_changed" | "customer_merged" | "customer_registered" | "customer_unmerged" | "interaction" | "ownership_changed" | "product_opened" | "segment_entered" | "segment_left" | "tier_changed")[] | null;
-                /** @description Only of these channels */
-                channel?: components["schemas"]["customer_Channel"][] | null;
+                /** @description next_cursor of the page before */
+                cursor?: string | null;
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_SegmentSummaryOut_"];
+                };
+            };
+            /** @description The request cannot be read (`request.malformed`) */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A valid token is required (`auth.token_invalid`) */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description You may not do this (`auth.forbidden`) */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is invalid (`request.invalid`) */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service is temporarily unavailable (`service.unavailable`) */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    create_segment_api_v1_segments_post: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Makes the write happen once: sent again with the same key and body, it gets the first call's answer */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SegmentIn"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SegmentOut"];
+                };
+            };
+            /** @description The request cannot be read (`request.malformed`) */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A valid token is required (`auth.token_invalid`) */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description You may not do this (`auth.forbidden`) */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Another segment has this code (`segment.code_taken`) */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large (`request.body_too_large`) */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body must be application/json (`request.unsupported_media_type`) */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is invalid (`request.invalid`) */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service is temporarily unavailable (`service.unavailable`) */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_segment_api_v1_segments__segment_id__get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                segment_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SegmentOut"];
+                };
+            };
+            /** @description The request cannot be read (`request.malformed`) */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A valid token is required (`auth.token_invalid`) */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description You may not do this (`auth.forbidden`) */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not found (`not_found`) */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is invalid (`request.invalid`) */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service is temporarily unavailable (`service.unavailable`) */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    change_segment_api_v1_segments__segment_id__patch: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The ETag that the caller read, e.g. "3" */
+                "if-match"?: string | null;
+                /** @description Makes the write happen once: sent again with the same key and body, it gets the first call's answer */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                segment_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SegmentChangeIn"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SegmentOut"];
+                };
+            };
+            /** @description The request cannot be read (`request.malformed`) */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A valid token is required (`auth.token_invalid`) */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description You may not do this (`auth.forbidden`) */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not found (`not_found`) */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The resource has changed since you read it (`request.precondition_failed`) */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large (`request.body_too_large`) */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body must be application/json (`request.unsupported_media_type`) */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is invalid (`request.invalid`) */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description If-Match is required (`request.precondition_required`) */
+            428: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service is temporarily unavailable (`service.unavailable`) */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_publications_api_v1_segments__segment_id__publications_get: {
+        parameters: {
+            query?: {
                 /** @description next_cursor of the page before */
                 cursor?: string | null;
                 limit?: number;
             };
             header?: never;
             path: {
+                segment_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_PublicationOut_"];
+                };
+            };
+            /** @description The request cannot be read (`request.malformed`) */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A valid token is required (`auth.token_invalid`) */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description You may not do this (`auth.forbidden`) */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not found (`not_found`) */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is invalid (`request.invalid`) */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service is temporarily unavailable (`service.unavailable`) */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    publish_segment_api_v1_segments__segment_id__publications_post: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Makes the write happen once: sent again with the same key and body, it gets the first call's answer */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                segment_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PublicationOut"];
+                };
+            };
+            /** @description The request cannot be read (`request.malformed`) */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A valid token is required (`auth.token_invalid`) */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description You may not do this (`auth.forbidden`) */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not found (`not_found`) */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A publication of this segment is still under way (`segment.publication_running`) */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is invalid (`request.invalid`) */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service is temporarily unavailable (`service.unavailable`) */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_publication_api_v1_segments__segment_id__publications__rule_version__get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                segment_id: string;
+                rule_version: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PublicationOut"];
+                };
+            };
+            /** @description The request cannot be read (`request.malformed`) */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A valid token is required (`auth.token_invalid`) */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description You may not do this (`auth.forbidden`) */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not found (`not_found`) */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is invalid (`request.invalid`) */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service is temporarily unavailable (`service.unavailable`) */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_members_api_v1_segments__segment_id__members_get: {
+        parameters: {
+            query?: {
+                /** @description A moment with its zone; now when it is not given */
+                as_of?: string | null;
+                /** @description next_cursor of the page before */
+                cursor?: string | null;
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                segment_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_MemberOut_"];
+                };
+            };
+            /** @description The request cannot be read (`request.malformed`) */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A valid token is required (`auth.token_invalid`) */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description You may not do this (`auth.forbidden`) */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not found (`not_found`) */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is invalid (`request.invalid`) */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service is temporarily unavailable (`service.unavailable`) */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    explain_membership_api_v1_segments__segment_id__explanations__customer_id__get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                segment_id: string;
                 customer_id: string;
             };
             cookie?: never;
@@ -6367,7 +11218,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["customer_Page_TimelineEntryOut_"];
+                    "application/json": components["schemas"]["ExplanationOut"];
                 };
             };
             /** @description The request cannot be read (`request.malformed`) */
@@ -6376,7 +11227,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["customer_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description A valid token is required (`auth.token_invalid`) */
@@ -6385,7 +11236,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["customer_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description You may not do this (`auth.forbidden`) */
@@ -6394,7 +11245,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["customer_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description Not found (`not_found`) */
@@ -6403,7 +11254,16 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["customer_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The segment has not been published (`segment.not_published`) */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description The request is invalid (`request.invalid`) */
@@ -6412,7 +11272,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["customer_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description The service is temporarily unavailable (`service.unavailable`) */
@@ -6421,36 +11281,32 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["customer_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
         };
     };
-    record_interaction: {
+    get_features_api_v1_customers__customer_id__features_get: {
         parameters: {
-            query?: never;
-            header?: {
-                /** @description Makes the write happen once: sent again with the same key and body, it gets the first call's answer */
-                "Idempotency-Key"?: string;
+            query?: {
+                /** @description A moment with its zone; now when it is not given */
+                as_of?: string | null;
             };
+            header?: never;
             path: {
                 customer_id: string;
             };
             cookie?: never;
         };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["customer_InteractionIn"];
-            };
-        };
+        requestBody?: never;
         responses: {
             /** @description Successful Response */
-            201: {
+            200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["customer_InteractionOut"];
+                    "application/json": components["schemas"]["FeaturesOut"];
                 };
             };
             /** @description The request cannot be read (`request.malformed`) */
@@ -6459,7 +11315,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["customer_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description A valid token is required (`auth.token_invalid`) */
@@ -6468,7 +11324,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["customer_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description You may not do this (`auth.forbidden`) */
@@ -6477,7 +11333,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["customer_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description Not found (`not_found`) */
@@ -6486,7 +11342,370 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["customer_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is invalid (`request.invalid`) */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service is temporarily unavailable (`service.unavailable`) */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_customer_segments_api_v1_customers__customer_id__segments_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                customer_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CustomerSegmentsOut"];
+                };
+            };
+            /** @description The request cannot be read (`request.malformed`) */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A valid token is required (`auth.token_invalid`) */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description You may not do this (`auth.forbidden`) */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not found (`not_found`) */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is invalid (`request.invalid`) */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service is temporarily unavailable (`service.unavailable`) */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_tiers_api_v1_tiers_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TierSchemeOut"];
+                };
+            };
+            /** @description The request cannot be read (`request.malformed`) */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A valid token is required (`auth.token_invalid`) */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description You may not do this (`auth.forbidden`) */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is invalid (`request.invalid`) */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service is temporarily unavailable (`service.unavailable`) */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    read_segmentation_health_api_v1_operations_segmentation_health_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HealthOut"];
+                };
+            };
+            /** @description The request cannot be read (`request.malformed`) */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A valid token is required (`auth.token_invalid`) */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description You may not do this (`auth.forbidden`) */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is invalid (`request.invalid`) */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service is temporarily unavailable (`service.unavailable`) */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_segmentation_consumers_api_v1_operations_segmentation_consumers_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ConsumerOut"][];
+                };
+            };
+            /** @description The request cannot be read (`request.malformed`) */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A valid token is required (`auth.token_invalid`) */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description You may not do this (`auth.forbidden`) */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is invalid (`request.invalid`) */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service is temporarily unavailable (`service.unavailable`) */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    resume_segmentation_consumer_api_v1_operations_segmentation_consumers__subscription__resumptions_post: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Makes the write happen once: sent again with the same key and body, it gets the first call's answer */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                subscription: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ReasonIn"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ReasonIn"];
+                };
+            };
+            /** @description The request cannot be read (`request.malformed`) */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A valid token is required (`auth.token_invalid`) */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description You may not do this (`auth.forbidden`) */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not found (`not_found`) */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This consumer is not stopped (`operations.consumer_not_stopped`) */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description The body is too large (`request.body_too_large`) */
@@ -6495,7 +11714,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["customer_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description The body must be application/json (`request.unsupported_media_type`) */
@@ -6504,7 +11723,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["customer_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description The request is invalid (`request.invalid`) */
@@ -6513,7 +11732,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["customer_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description The service is temporarily unavailable (`service.unavailable`) */
@@ -6522,15 +11741,447 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["customer_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
         };
     };
-    list_complaints: {
+    read_segmentation_outbox_api_v1_operations_segmentation_outbox_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OutboxOut"];
+                };
+            };
+            /** @description The request cannot be read (`request.malformed`) */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A valid token is required (`auth.token_invalid`) */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description You may not do this (`auth.forbidden`) */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is invalid (`request.invalid`) */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service is temporarily unavailable (`service.unavailable`) */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_segmentation_dead_letters_api_v1_operations_segmentation_dead_letters_get: {
         parameters: {
             query?: {
-                state?: components["schemas"]["complaints_ComplaintState"] | null;
+                state?: ("open" | "redrive" | "skip" | "redriven" | "skipped") | null;
+                subscription?: string | null;
+                /** @description next_cursor of the page before */
+                cursor?: string | null;
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_DeadLetterOut_"];
+                };
+            };
+            /** @description The request cannot be read (`request.malformed`) */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A valid token is required (`auth.token_invalid`) */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description You may not do this (`auth.forbidden`) */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is invalid (`request.invalid`) */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service is temporarily unavailable (`service.unavailable`) */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    read_segmentation_dead_letter_api_v1_operations_segmentation_dead_letters__dead_letter_id__get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                dead_letter_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DeadLetterDetailOut"];
+                };
+            };
+            /** @description The request cannot be read (`request.malformed`) */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A valid token is required (`auth.token_invalid`) */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description You may not do this (`auth.forbidden`) */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not found (`not_found`) */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is invalid (`request.invalid`) */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service is temporarily unavailable (`service.unavailable`) */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    redrive_segmentation_dead_letter_api_v1_operations_segmentation_dead_letters__dead_letter_id__redrives_post: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Makes the write happen once: sent again with the same key and body, it gets the first call's answer */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                dead_letter_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ReasonIn"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DeadLetterDetailOut"];
+                };
+            };
+            /** @description The request cannot be read (`request.malformed`) */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A valid token is required (`auth.token_invalid`) */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description You may not do this (`auth.forbidden`) */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not found (`not_found`) */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This message was already dealt with otherwise (`operations.dead_letter_settled`) */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large (`request.body_too_large`) */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body must be application/json (`request.unsupported_media_type`) */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is invalid (`request.invalid`) */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service is temporarily unavailable (`service.unavailable`) */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    skip_segmentation_dead_letter_api_v1_operations_segmentation_dead_letters__dead_letter_id__skips_post: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Makes the write happen once: sent again with the same key and body, it gets the first call's answer */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                dead_letter_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ReasonIn"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DeadLetterDetailOut"];
+                };
+            };
+            /** @description The request cannot be read (`request.malformed`) */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A valid token is required (`auth.token_invalid`) */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description You may not do this (`auth.forbidden`) */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not found (`not_found`) */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This message was already dealt with otherwise (`operations.dead_letter_settled`) */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large (`request.body_too_large`) */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body must be application/json (`request.unsupported_media_type`) */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is invalid (`request.invalid`) */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service is temporarily unavailable (`service.unavailable`) */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_complaints_api_v1_complaints_get: {
+        parameters: {
+            query?: {
+                state?: components["schemas"]["ComplaintState"] | null;
                 unit_id?: string | null;
                 customer_id?: string | null;
                 /** @description Only cases that the caller handles */
@@ -6555,7 +12206,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["complaints_Page_ComplaintSummaryOut_"];
+                    "application/json": components["schemas"]["Page_ComplaintSummaryOut_"];
                 };
             };
             /** @description The request cannot be read (`request.malformed`) */
@@ -6564,7 +12215,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["complaints_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description A valid token is required (`auth.token_invalid`) */
@@ -6573,7 +12224,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["complaints_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description You may not do this (`auth.forbidden`) */
@@ -6582,7 +12233,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["complaints_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description The request is invalid (`request.invalid`) */
@@ -6591,7 +12242,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["complaints_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description The service is temporarily unavailable (`service.unavailable`) */
@@ -6600,12 +12251,12 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["complaints_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
         };
     };
-    receive_complaint: {
+    receive_complaint_api_v1_complaints_post: {
         parameters: {
             query?: never;
             header?: {
@@ -6617,7 +12268,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["complaints_ComplaintIn"];
+                "application/json": components["schemas"]["ComplaintIn"];
             };
         };
         responses: {
@@ -6627,7 +12278,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["complaints_ComplaintOut"];
+                    "application/json": components["schemas"]["ComplaintOut"];
                 };
             };
             /** @description The request cannot be read (`request.malformed`) */
@@ -6636,7 +12287,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["complaints_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description A valid token is required (`auth.token_invalid`) */
@@ -6645,7 +12296,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["complaints_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description You may not do this (`auth.forbidden`) */
@@ -6654,7 +12305,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["complaints_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description The body is too large (`request.body_too_large`) */
@@ -6663,7 +12314,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["complaints_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description The body must be application/json (`request.unsupported_media_type`) */
@@ -6672,7 +12323,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["complaints_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description The request is invalid (`request.invalid`) */
@@ -6681,7 +12332,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["complaints_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description The service is temporarily unavailable (`service.unavailable`) */
@@ -6690,12 +12341,12 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["complaints_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
         };
     };
-    read_complaint: {
+    read_complaint_api_v1_complaints__complaint_id__get: {
         parameters: {
             query?: never;
             header?: never;
@@ -6712,7 +12363,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["complaints_ComplaintOut"];
+                    "application/json": components["schemas"]["ComplaintOut"];
                 };
             };
             /** @description The request cannot be read (`request.malformed`) */
@@ -6721,7 +12372,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["complaints_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description A valid token is required (`auth.token_invalid`) */
@@ -6730,7 +12381,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["complaints_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description You may not do this (`auth.forbidden`) */
@@ -6739,7 +12390,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["complaints_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description Not found (`not_found`) */
@@ -6748,7 +12399,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["complaints_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description The request is invalid (`request.invalid`) */
@@ -6757,7 +12408,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["complaints_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description The service is temporarily unavailable (`service.unavailable`) */
@@ -6766,12 +12417,12 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["complaints_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
         };
     };
-    change_complaint: {
+    change_complaint_api_v1_complaints__complaint_id__patch: {
         parameters: {
             query?: never;
             header?: {
@@ -6787,7 +12438,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["complaints_ComplaintChangeIn"];
+                "application/json": components["schemas"]["ComplaintChangeIn"];
             };
         };
         responses: {
@@ -6797,7 +12448,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["complaints_ComplaintOut"];
+                    "application/json": components["schemas"]["ComplaintOut"];
                 };
             };
             /** @description The request cannot be read (`request.malformed`) */
@@ -6806,7 +12457,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["complaints_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description A valid token is required (`auth.token_invalid`) */
@@ -6815,7 +12466,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["complaints_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description The person complained about is kept from the case (`complaint.recused`) */
@@ -6824,7 +12475,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["complaints_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description Not found (`not_found`) */
@@ -6833,7 +12484,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["complaints_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description The resource has changed since you read it (`request.precondition_failed`) */
@@ -6842,7 +12493,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["complaints_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description The body is too large (`request.body_too_large`) */
@@ -6851,7 +12502,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["complaints_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description The body must be application/json (`request.unsupported_media_type`) */
@@ -6860,7 +12511,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["complaints_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description The request is invalid (`request.invalid`) */
@@ -6869,7 +12520,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["complaints_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description If-Match is required (`request.precondition_required`) */
@@ -6878,7 +12529,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["complaints_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description The service is temporarily unavailable (`service.unavailable`) */
@@ -6887,12 +12538,12 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["complaints_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
         };
     };
-    read_history: {
+    read_history_api_v1_complaints__complaint_id__history_get: {
         parameters: {
             query?: {
                 /** @description next_cursor of the page before */
@@ -6913,7 +12564,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["complaints_Page_HistoryEntryOut_"];
+                    "application/json": components["schemas"]["Page_HistoryEntryOut_"];
                 };
             };
             /** @description The request cannot be read (`request.malformed`) */
@@ -6922,7 +12573,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["complaints_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description A valid token is required (`auth.token_invalid`) */
@@ -6931,7 +12582,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["complaints_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description You may not do this (`auth.forbidden`) */
@@ -6940,7 +12591,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["complaints_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description Not found (`not_found`) */
@@ -6949,7 +12600,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["complaints_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description The request is invalid (`request.invalid`) */
@@ -6958,7 +12609,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["complaints_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description The service is temporarily unavailable (`service.unavailable`) */
@@ -6967,12 +12618,12 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["complaints_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
         };
     };
-    accept_complaint: {
+    accept_complaint_api_v1_complaints__complaint_id__acceptances_post: {
         parameters: {
             query?: never;
             header?: {
@@ -6986,7 +12637,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["complaints_AcceptanceIn"];
+                "application/json": components["schemas"]["AcceptanceIn"];
             };
         };
         responses: {
@@ -6996,7 +12647,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["complaints_ComplaintOut"];
+                    "application/json": components["schemas"]["ComplaintOut"];
                 };
             };
             /** @description The request cannot be read (`request.malformed`) */
@@ -7005,7 +12656,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["complaints_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description A valid token is required (`auth.token_invalid`) */
@@ -7014,7 +12665,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["complaints_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description The person complained about is kept from the case (`complaint.recused`) */
@@ -7023,7 +12674,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["complaints_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description Not found (`not_found`) */
@@ -7032,7 +12683,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["complaints_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description This is not possible in the complaint's present state (`complaint.transition_refused`) */
@@ -7041,7 +12692,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["complaints_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description The body is too large (`request.body_too_large`) */
@@ -7050,7 +12701,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["complaints_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description The body must be application/json (`request.unsupported_media_type`) */
@@ -7059,7 +12710,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["complaints_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description The request is invalid (`request.invalid`) */
@@ -7068,7 +12719,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["complaints_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description The service is temporarily unavailable (`service.unavailable`) */
@@ -7077,12 +12728,12 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["complaints_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
         };
     };
-    reject_complaint: {
+    reject_complaint_api_v1_complaints__complaint_id__rejections_post: {
         parameters: {
             query?: never;
             header?: {
@@ -7096,7 +12747,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["complaints_StepIn"];
+                "application/json": components["schemas"]["StepIn"];
             };
         };
         responses: {
@@ -7106,7 +12757,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["complaints_ComplaintOut"];
+                    "application/json": components["schemas"]["ComplaintOut"];
                 };
             };
             /** @description The request cannot be read (`request.malformed`) */
@@ -7115,7 +12766,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["complaints_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description A valid token is required (`auth.token_invalid`) */
@@ -7124,7 +12775,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["complaints_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description The person complained about is kept from the case (`complaint.recused`) */
@@ -7133,7 +12784,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["complaints_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description Not found (`not_found`) */
@@ -7142,7 +12793,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["complaints_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description This is not possible in the complaint's present state (`complaint.transition_refused`) */
@@ -7151,7 +12802,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["complaints_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description The body is too large (`request.body_too_large`) */
@@ -7160,7 +12811,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["complaints_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description The body must be application/json (`request.unsupported_media_type`) */
@@ -7169,7 +12820,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["complaints_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description The request is invalid (`request.invalid`) */
@@ -7178,7 +12829,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["complaints_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description The service is temporarily unavailable (`service.unavailable`) */
@@ -7187,12 +12838,12 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["complaints_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
         };
     };
-    investigate_complaint: {
+    investigate_complaint_api_v1_complaints__complaint_id__investigations_post: {
         parameters: {
             query?: never;
             header?: {
@@ -7206,7 +12857,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["complaints_StepIn"];
+                "application/json": components["schemas"]["StepIn"];
             };
         };
         responses: {
@@ -7216,7 +12867,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["complaints_ComplaintOut"];
+                    "application/json": components["schemas"]["ComplaintOut"];
                 };
             };
             /** @description The request cannot be read (`request.malformed`) */
@@ -7225,7 +12876,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["complaints_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description A valid token is required (`auth.token_invalid`) */
@@ -7234,7 +12885,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["complaints_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description The person complained about is kept from the case (`complaint.recused`) */
@@ -7243,7 +12894,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["complaints_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description Not found (`not_found`) */
@@ -7252,7 +12903,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["complaints_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description This is not possible in the complaint's present state (`complaint.transition_refused`) */
@@ -7261,7 +12912,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["complaints_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description The body is too large (`request.body_too_large`) */
@@ -7270,7 +12921,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["complaints_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description The body must be application/json (`request.unsupported_media_type`) */
@@ -7279,7 +12930,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["complaints_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description The request is invalid (`request.invalid`) */
@@ -7288,7 +12939,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["complaints_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description The service is temporarily unavailable (`service.unavailable`) */
@@ -7297,12 +12948,12 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["complaints_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
         };
     };
-    pause_complaint: {
+    pause_complaint_api_v1_complaints__complaint_id__pauses_post: {
         parameters: {
             query?: never;
             header?: {
@@ -7316,7 +12967,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["complaints_PauseIn"];
+                "application/json": components["schemas"]["PauseIn"];
             };
         };
         responses: {
@@ -7326,7 +12977,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["complaints_ComplaintOut"];
+                    "application/json": components["schemas"]["ComplaintOut"];
                 };
             };
             /** @description The request cannot be read (`request.malformed`) */
@@ -7335,7 +12986,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["complaints_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description A valid token is required (`auth.token_invalid`) */
@@ -7344,7 +12995,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["complaints_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description The person complained about is kept from the case (`complaint.recused`) */
@@ -7353,7 +13004,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["complaints_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description Not found (`not_found`) */
@@ -7362,7 +13013,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["complaints_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description This is not possible in the complaint's present state (`complaint.transition_refused`) */
@@ -7371,7 +13022,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["complaints_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description The body is too large (`request.body_too_large`) */
@@ -7380,7 +13031,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["complaints_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description The body must be application/json (`request.unsupported_media_type`) */
@@ -7389,7 +13040,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["complaints_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description The request is invalid (`request.invalid`) */
@@ -7398,7 +13049,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["complaints_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description The service is temporarily unavailable (`service.unavailable`) */
@@ -7407,12 +13058,12 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["complaints_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
         };
     };
-    resume_complaint: {
+    resume_complaint_api_v1_complaints__complaint_id__resumptions_post: {
         parameters: {
             query?: never;
             header?: {
@@ -7426,7 +13077,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["complaints_StepIn"];
+                "application/json": components["schemas"]["StepIn"];
             };
         };
         responses: {
@@ -7436,7 +13087,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["complaints_ComplaintOut"];
+                    "application/json": components["schemas"]["ComplaintOut"];
                 };
             };
             /** @description The request cannot be read (`request.malformed`) */
@@ -7445,7 +13096,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["complaints_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description A valid token is required (`auth.token_invalid`) */
@@ -7454,7 +13105,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["complaints_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description The person complained about is kept from the case (`complaint.recused`) */
@@ -7463,7 +13114,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["complaints_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description Not found (`not_found`) */
@@ -7472,7 +13123,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["complaints_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description This is not possible in the complaint's present state (`complaint.transition_refused`) */
@@ -7481,7 +13132,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["complaints_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description The body is too large (`request.body_too_large`) */
@@ -7490,7 +13141,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["complaints_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description The body must be application/json (`request.unsupported_media_type`) */
@@ -7499,7 +13150,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["complaints_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description The request is invalid (`request.invalid`) */
@@ -7508,7 +13159,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["complaints_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description The service is temporarily unavailable (`service.unavailable`) */
@@ -7517,12 +13168,12 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["complaints_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
         };
     };
-    decide_complaint: {
+    decide_complaint_api_v1_complaints__complaint_id__decisions_post: {
         parameters: {
             query?: never;
             header?: {
@@ -7536,7 +13187,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["complaints_DecisionIn"];
+                "application/json": components["schemas"]["DecisionIn"];
             };
         };
         responses: {
@@ -7546,7 +13197,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["complaints_ComplaintOut"];
+                    "application/json": components["schemas"]["ComplaintOut"];
                 };
             };
             /** @description The request cannot be read (`request.malformed`) */
@@ -7555,7 +13206,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["complaints_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description A valid token is required (`auth.token_invalid`) */
@@ -7564,7 +13215,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["complaints_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description The person complained about is kept from the case (`complaint.recused`) */
@@ -7573,7 +13224,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["complaints_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description Not found (`not_found`) */
@@ -7582,7 +13233,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["complaints_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description This is not possible in the complaint's present state (`complaint.transition_refused`) */
@@ -7591,7 +13242,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["complaints_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description The body is too large (`request.body_too_large`) */
@@ -7600,7 +13251,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["complaints_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description The body must be application/json (`request.unsupported_media_type`) */
@@ -7609,7 +13260,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["complaints_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description The request is invalid (`request.invalid`) */
@@ -7618,7 +13269,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["complaints_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description The service is temporarily unavailable (`service.unavailable`) */
@@ -7627,12 +13278,12 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["complaints_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
         };
     };
-    notify_complainant: {
+    notify_complainant_api_v1_complaints__complaint_id__notifications_post: {
         parameters: {
             query?: never;
             header?: {
@@ -7646,7 +13297,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["complaints_NotificationIn"];
+                "application/json": components["schemas"]["NotificationIn"];
             };
         };
         responses: {
@@ -7656,7 +13307,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["complaints_ComplaintOut"];
+                    "application/json": components["schemas"]["ComplaintOut"];
                 };
             };
             /** @description The request cannot be read (`request.malformed`) */
@@ -7665,7 +13316,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["complaints_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description A valid token is required (`auth.token_invalid`) */
@@ -7674,7 +13325,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["complaints_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description The person complained about is kept from the case (`complaint.recused`) */
@@ -7683,7 +13334,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["complaints_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description Not found (`not_found`) */
@@ -7692,7 +13343,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["complaints_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description This is not possible in the complaint's present state (`complaint.transition_refused`) */
@@ -7701,7 +13352,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["complaints_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description The body is too large (`request.body_too_large`) */
@@ -7710,7 +13361,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["complaints_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description The body must be application/json (`request.unsupported_media_type`) */
@@ -7719,7 +13370,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["complaints_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description The request is invalid (`request.invalid`) */
@@ -7728,7 +13379,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["complaints_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description The service is temporarily unavailable (`service.unavailable`) */
@@ -7737,12 +13388,12 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["complaints_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
         };
     };
-    request_review: {
+    request_review_api_v1_complaints__complaint_id__review_requests_post: {
         parameters: {
             query?: never;
             header?: {
@@ -7756,7 +13407,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["complaints_ReviewRequestIn"];
+                "application/json": components["schemas"]["ReviewRequestIn"];
             };
         };
         responses: {
@@ -7766,7 +13417,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["complaints_ComplaintOut"];
+                    "application/json": components["schemas"]["ComplaintOut"];
                 };
             };
             /** @description The request cannot be read (`request.malformed`) */
@@ -7775,7 +13426,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["complaints_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description A valid token is required (`auth.token_invalid`) */
@@ -7784,7 +13435,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["complaints_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description The person complained about is kept from the case (`complaint.recused`) */
@@ -7793,7 +13444,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["complaints_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description Not found (`not_found`) */
@@ -7802,7 +13453,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["complaints_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description This is not possible in the complaint's present state (`complaint.transition_refused`); The time in which a review may be asked for has passed (`complaint.review_too_late`) */
@@ -7811,7 +13462,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["complaints_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description The body is too large (`request.body_too_large`) */
@@ -7820,7 +13471,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["complaints_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description The body must be application/json (`request.unsupported_media_type`) */
@@ -7829,7 +13480,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["complaints_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description The request is invalid (`request.invalid`) */
@@ -7838,7 +13489,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["complaints_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description The service is temporarily unavailable (`service.unavailable`) */
@@ -7847,12 +13498,12 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["complaints_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
         };
     };
-    conclude_review: {
+    conclude_review_api_v1_complaints__complaint_id__review_conclusions_post: {
         parameters: {
             query?: never;
             header?: {
@@ -7866,7 +13517,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["complaints_ReviewConclusionIn"];
+                "application/json": components["schemas"]["ReviewConclusionIn"];
             };
         };
         responses: {
@@ -7876,7 +13527,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["complaints_ComplaintOut"];
+                    "application/json": components["schemas"]["ComplaintOut"];
                 };
             };
             /** @description The request cannot be read (`request.malformed`) */
@@ -7885,7 +13536,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["complaints_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description A valid token is required (`auth.token_invalid`) */
@@ -7894,7 +13545,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["complaints_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description The person complained about is kept from the case (`complaint.recused`) */
@@ -7903,7 +13554,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["complaints_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description Not found (`not_found`) */
@@ -7912,7 +13563,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["complaints_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description This is not possible in the complaint's present state (`complaint.transition_refused`) */
@@ -7921,7 +13572,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["complaints_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description The body is too large (`request.body_too_large`) */
@@ -7930,7 +13581,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["complaints_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description The body must be application/json (`request.unsupported_media_type`) */
@@ -7939,7 +13590,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["complaints_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description The request is invalid (`request.invalid`) */
@@ -7948,7 +13599,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["complaints_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description The service is temporarily unavailable (`service.unavailable`) */
@@ -7957,12 +13608,12 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["complaints_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
         };
     };
-    close_complaint: {
+    close_complaint_api_v1_complaints__complaint_id__closures_post: {
         parameters: {
             query?: never;
             header?: {
@@ -7976,7 +13627,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["complaints_StepIn"];
+                "application/json": components["schemas"]["StepIn"];
             };
         };
         responses: {
@@ -7986,7 +13637,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["complaints_ComplaintOut"];
+                    "application/json": components["schemas"]["ComplaintOut"];
                 };
             };
             /** @description The request cannot be read (`request.malformed`) */
@@ -7995,7 +13646,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["complaints_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description A valid token is required (`auth.token_invalid`) */
@@ -8004,7 +13655,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["complaints_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description The person complained about is kept from the case (`complaint.recused`) */
@@ -8013,7 +13664,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["complaints_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description Not found (`not_found`) */
@@ -8022,7 +13673,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["complaints_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description This is not possible in the complaint's present state (`complaint.transition_refused`) */
@@ -8031,7 +13682,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["complaints_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description The body is too large (`request.body_too_large`) */
@@ -8040,7 +13691,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["complaints_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description The body must be application/json (`request.unsupported_media_type`) */
@@ -8049,7 +13700,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["complaints_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description The request is invalid (`request.invalid`) */
@@ -8058,7 +13709,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["complaints_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description The service is temporarily unavailable (`service.unavailable`) */
@@ -8067,12 +13718,12 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["complaints_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
         };
     };
-    withdraw_complaint: {
+    withdraw_complaint_api_v1_complaints__complaint_id__withdrawals_post: {
         parameters: {
             query?: never;
             header?: {
@@ -8086,7 +13737,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["complaints_StepIn"];
+                "application/json": components["schemas"]["StepIn"];
             };
         };
         responses: {
@@ -8096,7 +13747,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["complaints_ComplaintOut"];
+                    "application/json": components["schemas"]["ComplaintOut"];
                 };
             };
             /** @description The request cannot be read (`request.malformed`) */
@@ -8105,7 +13756,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["complaints_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description A valid token is required (`auth.token_invalid`) */
@@ -8114,7 +13765,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["complaints_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description The person complained about is kept from the case (`complaint.recused`) */
@@ -8123,7 +13774,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["complaints_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description Not found (`not_found`) */
@@ -8132,7 +13783,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["complaints_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description This is not possible in the complaint's present state (`complaint.transition_refused`) */
@@ -8141,7 +13792,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["complaints_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description The body is too large (`request.body_too_large`) */
@@ -8150,7 +13801,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["complaints_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description The body must be application/json (`request.unsupported_media_type`) */
@@ -8159,7 +13810,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["complaints_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description The request is invalid (`request.invalid`) */
@@ -8168,7 +13819,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["complaints_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description The service is temporarily unavailable (`service.unavailable`) */
@@ -8177,12 +13828,12 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["complaints_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
         };
     };
-    reopen_complaint: {
+    reopen_complaint_api_v1_complaints__complaint_id__reopenings_post: {
         parameters: {
             query?: never;
             header?: {
@@ -8196,7 +13847,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["complaints_ReopeningIn"];
+                "application/json": components["schemas"]["ReopeningIn"];
             };
         };
         responses: {
@@ -8206,7 +13857,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["complaints_ComplaintOut"];
+                    "application/json": components["schemas"]["ComplaintOut"];
                 };
             };
             /** @description The request cannot be read (`request.malformed`) */
@@ -8215,7 +13866,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["complaints_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description A valid token is required (`auth.token_invalid`) */
@@ -8224,7 +13875,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["complaints_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description The person complained about is kept from the case (`complaint.recused`) */
@@ -8233,7 +13884,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["complaints_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description Not found (`not_found`) */
@@ -8242,7 +13893,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["complaints_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description This is not possible in the complaint's present state (`complaint.transition_refused`) */
@@ -8251,7 +13902,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["complaints_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description The body is too large (`request.body_too_large`) */
@@ -8260,7 +13911,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["complaints_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description The body must be application/json (`request.unsupported_media_type`) */
@@ -8269,7 +13920,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["complaints_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description The request is invalid (`request.invalid`) */
@@ -8278,7 +13929,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["complaints_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description The service is temporarily unavailable (`service.unavailable`) */
@@ -8287,12 +13938,607 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["complaints_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
         };
     };
-    list_customer_complaints: {
+    read_clocks_api_v1_complaints__complaint_id__clock_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                complaint_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ClockOut"];
+                };
+            };
+            /** @description The request cannot be read (`request.malformed`) */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A valid token is required (`auth.token_invalid`) */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description You may not do this (`auth.forbidden`) */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not found (`not_found`) */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is invalid (`request.invalid`) */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service is temporarily unavailable (`service.unavailable`) */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_extensions_api_v1_complaints__complaint_id__extensions_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                complaint_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ExtensionListOut"];
+                };
+            };
+            /** @description The request cannot be read (`request.malformed`) */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A valid token is required (`auth.token_invalid`) */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description You may not do this (`auth.forbidden`) */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not found (`not_found`) */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is invalid (`request.invalid`) */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service is temporarily unavailable (`service.unavailable`) */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    request_extension_api_v1_complaints__complaint_id__extensions_post: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Makes the write happen once: sent again with the same key and body, it gets the first call's answer */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                complaint_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ExtensionIn"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ExtensionOut"];
+                };
+            };
+            /** @description The request cannot be read (`request.malformed`) */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A valid token is required (`auth.token_invalid`) */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The person complained about is kept from the case (`complaint.recused`) */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not found (`not_found`) */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This extension cannot be had (`complaint.extension_refused`) */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large (`request.body_too_large`) */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body must be application/json (`request.unsupported_media_type`) */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is invalid (`request.invalid`) */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service is temporarily unavailable (`service.unavailable`) */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    approve_extension_api_v1_complaints__complaint_id__extensions__extension_id__approvals_post: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Makes the write happen once: sent again with the same key and body, it gets the first call's answer */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                complaint_id: string;
+                extension_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ApprovalIn"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ExtensionOut"];
+                };
+            };
+            /** @description The request cannot be read (`request.malformed`) */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A valid token is required (`auth.token_invalid`) */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The person complained about is kept from the case (`complaint.recused`); Another person has to decide about this extension (`complaint.extension_own_request`) */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not found (`not_found`) */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This extension cannot be had (`complaint.extension_refused`) */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large (`request.body_too_large`) */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body must be application/json (`request.unsupported_media_type`) */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is invalid (`request.invalid`) */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service is temporarily unavailable (`service.unavailable`) */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    refuse_extension_api_v1_complaints__complaint_id__extensions__extension_id__refusals_post: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Makes the write happen once: sent again with the same key and body, it gets the first call's answer */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                complaint_id: string;
+                extension_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RefusalIn"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ExtensionOut"];
+                };
+            };
+            /** @description The request cannot be read (`request.malformed`) */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A valid token is required (`auth.token_invalid`) */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The person complained about is kept from the case (`complaint.recused`); Another person has to decide about this extension (`complaint.extension_own_request`) */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not found (`not_found`) */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This extension cannot be had (`complaint.extension_refused`) */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large (`request.body_too_large`) */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body must be application/json (`request.unsupported_media_type`) */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is invalid (`request.invalid`) */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service is temporarily unavailable (`service.unavailable`) */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    give_notice_of_extension_api_v1_complaints__complaint_id__extensions__extension_id__notices_post: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Makes the write happen once: sent again with the same key and body, it gets the first call's answer */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                complaint_id: string;
+                extension_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NoticeIn"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ExtensionOut"];
+                };
+            };
+            /** @description The request cannot be read (`request.malformed`) */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A valid token is required (`auth.token_invalid`) */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The person complained about is kept from the case (`complaint.recused`) */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not found (`not_found`) */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This extension cannot be had (`complaint.extension_refused`) */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large (`request.body_too_large`) */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body must be application/json (`request.unsupported_media_type`) */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is invalid (`request.invalid`) */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service is temporarily unavailable (`service.unavailable`) */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_customer_complaints_api_v1_customers__customer_id__complaints_get: {
         parameters: {
             query?: {
                 /** @description next_cursor of the page before */
@@ -8313,7 +14559,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["complaints_CustomerComplaintsOut"];
+                    "application/json": components["schemas"]["CustomerComplaintsOut"];
                 };
             };
             /** @description The request cannot be read (`request.malformed`) */
@@ -8322,7 +14568,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["complaints_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description A valid token is required (`auth.token_invalid`) */
@@ -8331,7 +14577,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["complaints_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description You may not do this (`auth.forbidden`) */
@@ -8340,7 +14586,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["complaints_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description Not found (`not_found`) */
@@ -8349,7 +14595,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["complaints_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description The request is invalid (`request.invalid`) */
@@ -8358,7 +14604,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["complaints_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description The service is temporarily unavailable (`service.unavailable`) */
@@ -8367,12 +14613,12 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["complaints_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
         };
     };
-    list_categories: {
+    list_categories_api_v1_complaint_categories_get: {
         parameters: {
             query?: never;
             header?: never;
@@ -8387,7 +14633,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["complaints_CategoryListOut"];
+                    "application/json": components["schemas"]["CategoryListOut"];
                 };
             };
             /** @description The request cannot be read (`request.malformed`) */
@@ -8396,7 +14642,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["complaints_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description A valid token is required (`auth.token_invalid`) */
@@ -8405,7 +14651,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["complaints_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description You may not do this (`auth.forbidden`) */
@@ -8414,7 +14660,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["complaints_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description The request is invalid (`request.invalid`) */
@@ -8423,931 +14669,19 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["complaints_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
         };
     };
-    read_clocks: {
+    read_complaints_health_api_v1_operations_complaints_health_get: {
         parameters: {
             query?: never;
             header?: never;
-            path: {
-                complaint_id: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Successful Response */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["complaints_ClockOut"];
-                };
-            };
-            /** @description The request cannot be read (`request.malformed`) */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["complaints_Problem"];
-                };
-            };
-            /** @description A valid token is required (`auth.token_invalid`) */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["complaints_Problem"];
-                };
-            };
-            /** @description You may not do this (`auth.forbidden`) */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["complaints_Problem"];
-                };
-            };
-            /** @description Not found (`not_found`) */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["complaints_Problem"];
-                };
-            };
-            /** @description The request is invalid (`request.invalid`) */
-            422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["complaints_Problem"];
-                };
-            };
-            /** @description The service is temporarily unavailable (`service.unavailable`) */
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["complaints_Problem"];
-                };
-            };
-        };
-    };
-    list_extensions: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                complaint_id: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Successful Response */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["complaints_ExtensionListOut"];
-                };
-            };
-            /** @description The request cannot be read (`request.malformed`) */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["complaints_Problem"];
-                };
-            };
-            /** @description A valid token is required (`auth.token_invalid`) */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["complaints_Problem"];
-                };
-            };
-            /** @description You may not do this (`auth.forbidden`) */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["complaints_Problem"];
-                };
-            };
-            /** @description Not found (`not_found`) */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["complaints_Problem"];
-                };
-            };
-            /** @description The request is invalid (`request.invalid`) */
-            422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["complaints_Problem"];
-                };
-            };
-            /** @description The service is temporarily unavailable (`service.unavailable`) */
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["complaints_Problem"];
-                };
-            };
-        };
-    };
-    request_extension: {
-        parameters: {
-            query?: never;
-            header?: {
-                /** @description Makes the write happen once: sent again with the same key and body, it gets the first call's answer */
-                "Idempotency-Key"?: string;
-            };
-            path: {
-                complaint_id: string;
-            };
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["complaints_ExtensionIn"];
-            };
-        };
-        responses: {
-            /** @description Successful Response */
-            201: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["complaints_ExtensionOut"];
-                };
-            };
-            /** @description The request cannot be read (`request.malformed`) */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["complaints_Problem"];
-                };
-            };
-            /** @description A valid token is required (`auth.token_invalid`) */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["complaints_Problem"];
-                };
-            };
-            /** @description The person complained about is kept from the case (`complaint.recused`) */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["complaints_Problem"];
-                };
-            };
-            /** @description Not found (`not_found`) */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["complaints_Problem"];
-                };
-            };
-            /** @description This extension cannot be had (`complaint.extension_refused`) */
-            409: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["complaints_Problem"];
-                };
-            };
-            /** @description The body is too large (`request.body_too_large`) */
-            413: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["complaints_Problem"];
-                };
-            };
-            /** @description The body must be application/json (`request.unsupported_media_type`) */
-            415: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["complaints_Problem"];
-                };
-            };
-            /** @description The request is invalid (`request.invalid`) */
-            422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["complaints_Problem"];
-                };
-            };
-            /** @description The service is temporarily unavailable (`service.unavailable`) */
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["complaints_Problem"];
-                };
-            };
-        };
-    };
-    approve_extension: {
-        parameters: {
-            query?: never;
-            header?: {
-                /** @description Makes the write happen once: sent again with the same key and body, it gets the first call's answer */
-                "Idempotency-Key"?: string;
-            };
-            path: {
-                complaint_id: string;
-                extension_id: string;
-            };
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["complaints_ApprovalIn"];
-            };
-        };
-        responses: {
-            /** @description Successful Response */
-            201: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["complaints_ExtensionOut"];
-                };
-            };
-            /** @description The request cannot be read (`request.malformed`) */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["complaints_Problem"];
-                };
-            };
-            /** @description A valid token is required (`auth.token_invalid`) */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["complaints_Problem"];
-                };
-            };
-            /** @description The person complained about is kept from the case (`complaint.recused`); Another person has to decide about this extension (`complaint.extension_own_request`) */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["complaints_Problem"];
-                };
-            };
-            /** @description Not found (`not_found`) */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["complaints_Problem"];
-                };
-            };
-            /** @description This extension cannot be had (`complaint.extension_refused`) */
-            409: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["complaints_Problem"];
-                };
-            };
-            /** @description The body is too large (`request.body_too_large`) */
-            413: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["complaints_Problem"];
-                };
-            };
-            /** @description The body must be application/json (`request.unsupported_media_type`) */
-            415: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["complaints_Problem"];
-                };
-            };
-            /** @description The request is invalid (`request.invalid`) */
-            422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["complaints_Problem"];
-                };
-            };
-            /** @description The service is temporarily unavailable (`service.unavailable`) */
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["complaints_Problem"];
-                };
-            };
-        };
-    };
-    refuse_extension: {
-        parameters: {
-            query?: never;
-            header?: {
-                /** @description Makes the write happen once: sent again with the same key and body, it gets the first call's answer */
-                "Idempotency-Key"?: string;
-            };
-            path: {
-                complaint_id: string;
-                extension_id: string;
-            };
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["complaints_RefusalIn"];
-            };
-        };
-        responses: {
-            /** @description Successful Response */
-            201: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["complaints_ExtensionOut"];
-                };
-            };
-            /** @description The request cannot be read (`request.malformed`) */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["complaints_Problem"];
-                };
-            };
-            /** @description A valid token is required (`auth.token_invalid`) */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["complaints_Problem"];
-                };
-            };
-            /** @description The person complained about is kept from the case (`complaint.recused`); Another person has to decide about this extension (`complaint.extension_own_request`) */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["complaints_Problem"];
-                };
-            };
-            /** @description Not found (`not_found`) */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["complaints_Problem"];
-                };
-            };
-            /** @description This extension cannot be had (`complaint.extension_refused`) */
-            409: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["complaints_Problem"];
-                };
-            };
-            /** @description The body is too large (`request.body_too_large`) */
-            413: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["complaints_Problem"];
-                };
-            };
-            /** @description The body must be application/json (`request.unsupported_media_type`) */
-            415: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["complaints_Problem"];
-                };
-            };
-            /** @description The request is invalid (`request.invalid`) */
-            422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["complaints_Problem"];
-                };
-            };
-            /** @description The service is temporarily unavailable (`service.unavailable`) */
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["complaints_Problem"];
-                };
-            };
-        };
-    };
-    give_notice_of_extension: {
-        parameters: {
-            query?: never;
-            header?: {
-                /** @description Makes the write happen once: sent again with the same key and body, it gets the first call's answer */
-                "Idempotency-Key"?: string;
-            };
-            path: {
-                complaint_id: string;
-                extension_id: string;
-            };
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["complaints_NoticeIn"];
-            };
-        };
-        responses: {
-            /** @description Successful Response */
-            201: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["complaints_ExtensionOut"];
-                };
-            };
-            /** @description The request cannot be read (`request.malformed`) */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["complaints_Problem"];
-                };
-            };
-            /** @description A valid token is required (`auth.token_invalid`) */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["complaints_Problem"];
-                };
-            };
-            /** @description The person complained about is kept from the case (`complaint.recused`) */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["complaints_Problem"];
-                };
-            };
-            /** @description Not found (`not_found`) */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["complaints_Problem"];
-                };
-            };
-            /** @description This extension cannot be had (`complaint.extension_refused`) */
-            409: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["complaints_Problem"];
-                };
-            };
-            /** @description The body is too large (`request.body_too_large`) */
-            413: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["complaints_Problem"];
-                };
-            };
-            /** @description The body must be application/json (`request.unsupported_media_type`) */
-            415: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["complaints_Problem"];
-                };
-            };
-            /** @description The request is invalid (`request.invalid`) */
-            422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["complaints_Problem"];
-                };
-            };
-            /** @description The service is temporarily unavailable (`service.unavailable`) */
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["complaints_Problem"];
-                };
-            };
-        };
-    };
-    list_campaign_members: {
-        parameters: {
-            query?: {
-                reason?: components["schemas"]["campaigns_Reason"] | null;
-                /** @description next_cursor of the page before */
-                cursor?: string | null;
-                limit?: number;
-            };
-            header?: never;
-            path: {
-                campaign_id: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Successful Response */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["campaigns_Page_MemberOut_"];
-                };
-            };
-            /** @description The request cannot be read (`request.malformed`) */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["campaigns_Problem"];
-                };
-            };
-            /** @description A valid token is required (`auth.token_invalid`) */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["campaigns_Problem"];
-                };
-            };
-            /** @description You may not do this (`auth.forbidden`) */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["campaigns_Problem"];
-                };
-            };
-            /** @description Not found (`not_found`) */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["campaigns_Problem"];
-                };
-            };
-            /** @description The request is invalid (`request.invalid`) */
-            422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["campaigns_Problem"];
-                };
-            };
-            /** @description The service is temporarily unavailable (`service.unavailable`) */
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["campaigns_Problem"];
-                };
-            };
-        };
-    };
-    get_waterfall: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                campaign_id: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Successful Response */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["campaigns_WaterfallOut"];
-                };
-            };
-            /** @description The request cannot be read (`request.malformed`) */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["campaigns_Problem"];
-                };
-            };
-            /** @description A valid token is required (`auth.token_invalid`) */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["campaigns_Problem"];
-                };
-            };
-            /** @description You may not do this (`auth.forbidden`) */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["campaigns_Problem"];
-                };
-            };
-            /** @description Not found (`not_found`) */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["campaigns_Problem"];
-                };
-            };
-            /** @description The request is invalid (`request.invalid`) */
-            422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["campaigns_Problem"];
-                };
-            };
-        };
-    };
-    list_campaign_messages: {
-        parameters: {
-            query?: {
-                state?: components["schemas"]["campaigns_DeliveryState"] | null;
-                /** @description next_cursor of the page before */
-                cursor?: string | null;
-                limit?: number;
-            };
-            header?: never;
-            path: {
-                campaign_id: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Successful Response */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["campaigns_Page_MessageOut_"];
-                };
-            };
-            /** @description The request cannot be read (`request.malformed`) */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["campaigns_Problem"];
-                };
-            };
-            /** @description A valid token is required (`auth.token_invalid`) */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["campaigns_Problem"];
-                };
-            };
-            /** @description You may not do this (`auth.forbidden`) */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["campaigns_Problem"];
-                };
-            };
-            /** @description Not found (`not_found`) */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["campaigns_Problem"];
-                };
-            };
-            /** @description The request is invalid (`request.invalid`) */
-            422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["campaigns_Problem"];
-                };
-            };
-            /** @description The service is temporarily unavailable (`service.unavailable`) */
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["campaigns_Problem"];
-                };
-            };
-        };
-    };
-    list_campaign_decisions: {
-        parameters: {
-            query?: {
-                reason?: components["schemas"]["campaigns_Reason"] | null;
-                /** @description next_cursor of the page before */
-                cursor?: string | null;
-                limit?: number;
-            };
-            header?: never;
-            path: {
-                campaign_id: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Successful Response */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["campaigns_Page_DecisionOut_"];
-                };
-            };
-            /** @description The request cannot be read (`request.malformed`) */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["campaigns_Problem"];
-                };
-            };
-            /** @description A valid token is required (`auth.token_invalid`) */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["campaigns_Problem"];
-                };
-            };
-            /** @description You may not do this (`auth.forbidden`) */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["campaigns_Problem"];
-                };
-            };
-            /** @description Not found (`not_found`) */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["campaigns_Problem"];
-                };
-            };
-            /** @description The request is invalid (`request.invalid`) */
-            422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["campaigns_Problem"];
-                };
-            };
-            /** @description The service is temporarily unavailable (`service.unavailable`) */
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["campaigns_Problem"];
-                };
-            };
-        };
-    };
-    check_contact: {
-        parameters: {
-            query?: never;
-            header?: {
-                /** @description Makes the write happen once: sent again with the same key and body, it gets the first call's answer */
-                "Idempotency-Key"?: string;
-            };
             path?: never;
             cookie?: never;
         };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["campaigns_ContactDecisionIn"];
-            };
-        };
+        requestBody?: never;
         responses: {
             /** @description Successful Response */
             200: {
@@ -9355,7 +14689,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["campaigns_ContactDecisionOut"];
+                    "application/json": components["schemas"]["HealthOut"];
                 };
             };
             /** @description The request cannot be read (`request.malformed`) */
@@ -9364,7 +14698,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["campaigns_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description A valid token is required (`auth.token_invalid`) */
@@ -9373,7 +14707,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["campaigns_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description You may not do this (`auth.forbidden`) */
@@ -9382,34 +14716,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["campaigns_Problem"];
-                };
-            };
-            /** @description Not found (`not_found`) */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["campaigns_Problem"];
-                };
-            };
-            /** @description The body is too large (`request.body_too_large`) */
-            413: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["campaigns_Problem"];
-                };
-            };
-            /** @description The body must be application/json (`request.unsupported_media_type`) */
-            415: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["campaigns_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description The request is invalid (`request.invalid`) */
@@ -9418,7 +14725,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["campaigns_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description The service is temporarily unavailable (`service.unavailable`) */
@@ -9427,15 +14734,622 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["campaigns_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
         };
     };
-    list_campaigns: {
+    list_complaints_consumers_api_v1_operations_complaints_consumers_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ConsumerOut"][];
+                };
+            };
+            /** @description The request cannot be read (`request.malformed`) */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A valid token is required (`auth.token_invalid`) */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description You may not do this (`auth.forbidden`) */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is invalid (`request.invalid`) */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service is temporarily unavailable (`service.unavailable`) */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    resume_complaints_consumer_api_v1_operations_complaints_consumers__subscription__resumptions_post: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Makes the write happen once: sent again with the same key and body, it gets the first call's answer */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                subscription: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ReasonIn"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ReasonIn"];
+                };
+            };
+            /** @description The request cannot be read (`request.malformed`) */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A valid token is required (`auth.token_invalid`) */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description You may not do this (`auth.forbidden`) */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not found (`not_found`) */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This consumer is not stopped (`operations.consumer_not_stopped`) */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large (`request.body_too_large`) */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body must be application/json (`request.unsupported_media_type`) */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is invalid (`request.invalid`) */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service is temporarily unavailable (`service.unavailable`) */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    read_complaints_outbox_api_v1_operations_complaints_outbox_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OutboxOut"];
+                };
+            };
+            /** @description The request cannot be read (`request.malformed`) */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A valid token is required (`auth.token_invalid`) */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description You may not do this (`auth.forbidden`) */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is invalid (`request.invalid`) */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service is temporarily unavailable (`service.unavailable`) */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_complaints_dead_letters_api_v1_operations_complaints_dead_letters_get: {
         parameters: {
             query?: {
-                state?: components["schemas"]["campaigns_CampaignState"] | null;
+                state?: ("open" | "redrive" | "skip" | "redriven" | "skipped") | null;
+                subscription?: string | null;
+                /** @description next_cursor of the page before */
+                cursor?: string | null;
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_DeadLetterOut_"];
+                };
+            };
+            /** @description The request cannot be read (`request.malformed`) */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A valid token is required (`auth.token_invalid`) */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description You may not do this (`auth.forbidden`) */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is invalid (`request.invalid`) */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service is temporarily unavailable (`service.unavailable`) */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    read_complaints_dead_letter_api_v1_operations_complaints_dead_letters__dead_letter_id__get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                dead_letter_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DeadLetterDetailOut"];
+                };
+            };
+            /** @description The request cannot be read (`request.malformed`) */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A valid token is required (`auth.token_invalid`) */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description You may not do this (`auth.forbidden`) */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not found (`not_found`) */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is invalid (`request.invalid`) */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service is temporarily unavailable (`service.unavailable`) */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    redrive_complaints_dead_letter_api_v1_operations_complaints_dead_letters__dead_letter_id__redrives_post: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Makes the write happen once: sent again with the same key and body, it gets the first call's answer */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                dead_letter_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ReasonIn"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DeadLetterDetailOut"];
+                };
+            };
+            /** @description The request cannot be read (`request.malformed`) */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A valid token is required (`auth.token_invalid`) */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description You may not do this (`auth.forbidden`) */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not found (`not_found`) */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This message was already dealt with otherwise (`operations.dead_letter_settled`) */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large (`request.body_too_large`) */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body must be application/json (`request.unsupported_media_type`) */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is invalid (`request.invalid`) */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service is temporarily unavailable (`service.unavailable`) */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    skip_complaints_dead_letter_api_v1_operations_complaints_dead_letters__dead_letter_id__skips_post: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Makes the write happen once: sent again with the same key and body, it gets the first call's answer */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                dead_letter_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ReasonIn"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DeadLetterDetailOut"];
+                };
+            };
+            /** @description The request cannot be read (`request.malformed`) */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A valid token is required (`auth.token_invalid`) */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description You may not do this (`auth.forbidden`) */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not found (`not_found`) */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This message was already dealt with otherwise (`operations.dead_letter_settled`) */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large (`request.body_too_large`) */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body must be application/json (`request.unsupported_media_type`) */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is invalid (`request.invalid`) */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service is temporarily unavailable (`service.unavailable`) */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_campaigns_api_v1_campaigns_get: {
+        parameters: {
+            query?: {
+                state?: components["schemas"]["CampaignState"] | null;
                 unit_id?: string | null;
                 /** @description next_cursor of the page before */
                 cursor?: string | null;
@@ -9453,7 +15367,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["campaigns_Page_CampaignOut_"];
+                    "application/json": components["schemas"]["Page_CampaignOut_"];
                 };
             };
             /** @description The request cannot be read (`request.malformed`) */
@@ -9462,7 +15376,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["campaigns_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description A valid token is required (`auth.token_invalid`) */
@@ -9471,7 +15385,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["campaigns_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description You may not do this (`auth.forbidden`) */
@@ -9480,7 +15394,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["campaigns_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description The request is invalid (`request.invalid`) */
@@ -9489,7 +15403,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["campaigns_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description The service is temporarily unavailable (`service.unavailable`) */
@@ -9498,12 +15412,12 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["campaigns_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
         };
     };
-    plan_campaign: {
+    plan_campaign_api_v1_campaigns_post: {
         parameters: {
             query?: never;
             header?: {
@@ -9515,7 +15429,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["campaigns_CampaignIn"];
+                "application/json": components["schemas"]["CampaignIn"];
             };
         };
         responses: {
@@ -9525,7 +15439,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["campaigns_CampaignOut"];
+                    "application/json": components["schemas"]["CampaignOut"];
                 };
             };
             /** @description The request cannot be read (`request.malformed`) */
@@ -9534,7 +15448,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["campaigns_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description A valid token is required (`auth.token_invalid`) */
@@ -9543,7 +15457,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["campaigns_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description You may not do this (`auth.forbidden`) */
@@ -9552,7 +15466,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["campaigns_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description Another campaign has this code (`campaign.code_taken`) */
@@ -9561,7 +15475,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["campaigns_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description The body is too large (`request.body_too_large`) */
@@ -9570,7 +15484,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["campaigns_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description The body must be application/json (`request.unsupported_media_type`) */
@@ -9579,7 +15493,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["campaigns_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description The campaign cannot be planned like this (`campaign.invalid`) */
@@ -9588,7 +15502,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["campaigns_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description The service is temporarily unavailable (`service.unavailable`) */
@@ -9597,12 +15511,12 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["campaigns_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
         };
     };
-    get_campaign: {
+    get_campaign_api_v1_campaigns__campaign_id__get: {
         parameters: {
             query?: never;
             header?: never;
@@ -9619,7 +15533,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["campaigns_CampaignOut"];
+                    "application/json": components["schemas"]["CampaignOut"];
                 };
             };
             /** @description The request cannot be read (`request.malformed`) */
@@ -9628,7 +15542,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["campaigns_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description A valid token is required (`auth.token_invalid`) */
@@ -9637,7 +15551,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["campaigns_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description You may not do this (`auth.forbidden`) */
@@ -9646,7 +15560,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["campaigns_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description Not found (`not_found`) */
@@ -9655,7 +15569,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["campaigns_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description The request is invalid (`request.invalid`) */
@@ -9664,7 +15578,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["campaigns_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description The service is temporarily unavailable (`service.unavailable`) */
@@ -9673,12 +15587,12 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["campaigns_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
         };
     };
-    change_campaign: {
+    change_campaign_api_v1_campaigns__campaign_id__patch: {
         parameters: {
             query?: never;
             header?: {
@@ -9694,7 +15608,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["campaigns_CampaignChangeIn"];
+                "application/json": components["schemas"]["CampaignChangeIn"];
             };
         };
         responses: {
@@ -9704,7 +15618,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["campaigns_CampaignOut"];
+                    "application/json": components["schemas"]["CampaignOut"];
                 };
             };
             /** @description The request cannot be read (`request.malformed`) */
@@ -9713,7 +15627,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["campaigns_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description A valid token is required (`auth.token_invalid`) */
@@ -9722,7 +15636,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["campaigns_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description You may not do this (`auth.forbidden`) */
@@ -9731,7 +15645,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["campaigns_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description Not found (`not_found`) */
@@ -9740,7 +15654,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["campaigns_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description The campaign's state does not allow this (`campaign.transition_refused`) */
@@ -9749,7 +15663,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["campaigns_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description The resource has changed since you read it (`request.precondition_failed`) */
@@ -9758,7 +15672,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["campaigns_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description The body is too large (`request.body_too_large`) */
@@ -9767,7 +15681,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["campaigns_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description The body must be application/json (`request.unsupported_media_type`) */
@@ -9776,7 +15690,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["campaigns_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description The campaign cannot be planned like this (`campaign.invalid`) */
@@ -9785,7 +15699,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["campaigns_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description If-Match is required (`request.precondition_required`) */
@@ -9794,7 +15708,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["campaigns_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description The service is temporarily unavailable (`service.unavailable`) */
@@ -9803,12 +15717,12 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["campaigns_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
         };
     };
-    submit_campaign: {
+    submit_campaign_api_v1_campaigns__campaign_id__submissions_post: {
         parameters: {
             query?: never;
             header?: {
@@ -9828,7 +15742,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["campaigns_CampaignOut"];
+                    "application/json": components["schemas"]["CampaignOut"];
                 };
             };
             /** @description The request cannot be read (`request.malformed`) */
@@ -9837,7 +15751,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["campaigns_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description A valid token is required (`auth.token_invalid`) */
@@ -9846,7 +15760,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["campaigns_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description You may not do this (`auth.forbidden`) */
@@ -9855,7 +15769,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["campaigns_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description Not found (`not_found`) */
@@ -9864,7 +15778,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["campaigns_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description The campaign's state does not allow this (`campaign.transition_refused`); A segment of the audience is not published (`campaign.segment_unpublished`) */
@@ -9873,7 +15787,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["campaigns_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description The campaign cannot be planned like this (`campaign.invalid`) */
@@ -9882,7 +15796,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["campaigns_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description The service is temporarily unavailable (`service.unavailable`) */
@@ -9891,12 +15805,12 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["campaigns_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
         };
     };
-    approve_campaign: {
+    approve_campaign_api_v1_campaigns__campaign_id__approvals_post: {
         parameters: {
             query?: never;
             header?: {
@@ -9910,7 +15824,7 @@ export interface operations {
         };
         requestBody?: {
             content: {
-                "application/json": components["schemas"]["campaigns_ReviewIn"] | null;
+                "application/json": components["schemas"]["ReviewIn"] | null;
             };
         };
         responses: {
@@ -9920,7 +15834,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["campaigns_CampaignOut"];
+                    "application/json": components["schemas"]["CampaignOut"];
                 };
             };
             /** @description The request cannot be read (`request.malformed`) */
@@ -9929,7 +15843,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["campaigns_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description A valid token is required (`auth.token_invalid`) */
@@ -9938,7 +15852,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["campaigns_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description A campaign is reviewed by a second person (`campaign.maker_may_not_review`) */
@@ -9947,7 +15861,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["campaigns_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description Not found (`not_found`) */
@@ -9956,7 +15870,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["campaigns_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description The campaign's state does not allow this (`campaign.transition_refused`); A segment of the audience is not published (`campaign.segment_unpublished`) */
@@ -9965,7 +15879,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["campaigns_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description The body is too large (`request.body_too_large`) */
@@ -9974,7 +15888,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["campaigns_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description The body must be application/json (`request.unsupported_media_type`) */
@@ -9983,7 +15897,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["campaigns_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description The request is invalid (`request.invalid`) */
@@ -9992,7 +15906,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["campaigns_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description The service is temporarily unavailable (`service.unavailable`) */
@@ -10001,12 +15915,12 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["campaigns_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
         };
     };
-    reject_campaign: {
+    reject_campaign_api_v1_campaigns__campaign_id__rejections_post: {
         parameters: {
             query?: never;
             header?: {
@@ -10020,7 +15934,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["campaigns_RejectionIn"];
+                "application/json": components["schemas"]["RejectionIn"];
             };
         };
         responses: {
@@ -10030,7 +15944,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["campaigns_CampaignOut"];
+                    "application/json": components["schemas"]["CampaignOut"];
                 };
             };
             /** @description The request cannot be read (`request.malformed`) */
@@ -10039,7 +15953,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["campaigns_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description A valid token is required (`auth.token_invalid`) */
@@ -10048,7 +15962,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["campaigns_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description A campaign is reviewed by a second person (`campaign.maker_may_not_review`) */
@@ -10057,7 +15971,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["campaigns_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description Not found (`not_found`) */
@@ -10066,7 +15980,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["campaigns_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description The campaign's state does not allow this (`campaign.transition_refused`) */
@@ -10075,7 +15989,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["campaigns_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description The body is too large (`request.body_too_large`) */
@@ -10084,7 +15998,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["campaigns_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description The body must be application/json (`request.unsupported_media_type`) */
@@ -10093,7 +16007,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["campaigns_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description The request is invalid (`request.invalid`) */
@@ -10102,7 +16016,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["campaigns_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description The service is temporarily unavailable (`service.unavailable`) */
@@ -10111,12 +16025,12 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["campaigns_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
         };
     };
-    complete_campaign: {
+    complete_campaign_api_v1_campaigns__campaign_id__completions_post: {
         parameters: {
             query?: never;
             header?: {
@@ -10136,7 +16050,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["campaigns_CampaignOut"];
+                    "application/json": components["schemas"]["CampaignOut"];
                 };
             };
             /** @description The request cannot be read (`request.malformed`) */
@@ -10145,7 +16059,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["campaigns_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description A valid token is required (`auth.token_invalid`) */
@@ -10154,7 +16068,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["campaigns_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description You may not do this (`auth.forbidden`) */
@@ -10163,7 +16077,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["campaigns_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description Not found (`not_found`) */
@@ -10172,7 +16086,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["campaigns_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description The campaign's state does not allow this (`campaign.transition_refused`) */
@@ -10181,7 +16095,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["campaigns_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description The request is invalid (`request.invalid`) */
@@ -10190,7 +16104,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["campaigns_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description The service is temporarily unavailable (`service.unavailable`) */
@@ -10199,12 +16113,93 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["campaigns_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
         };
     };
-    get_funnel: {
+    list_campaign_members_api_v1_campaigns__campaign_id__members_get: {
+        parameters: {
+            query?: {
+                reason?: components["schemas"]["Reason"] | null;
+                /** @description next_cursor of the page before */
+                cursor?: string | null;
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                campaign_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_MemberOut_"];
+                };
+            };
+            /** @description The request cannot be read (`request.malformed`) */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A valid token is required (`auth.token_invalid`) */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description You may not do this (`auth.forbidden`) */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not found (`not_found`) */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is invalid (`request.invalid`) */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service is temporarily unavailable (`service.unavailable`) */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_waterfall_api_v1_campaigns__campaign_id__waterfall_get: {
         parameters: {
             query?: never;
             header?: never;
@@ -10221,7 +16216,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["campaigns_FunnelOut"];
+                    "application/json": components["schemas"]["WaterfallOut"];
                 };
             };
             /** @description The request cannot be read (`request.malformed`) */
@@ -10230,7 +16225,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["campaigns_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description A valid token is required (`auth.token_invalid`) */
@@ -10239,7 +16234,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["campaigns_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description You may not do this (`auth.forbidden`) */
@@ -10248,7 +16243,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["campaigns_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description Not found (`not_found`) */
@@ -10257,7 +16252,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["campaigns_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description The request is invalid (`request.invalid`) */
@@ -10266,12 +16261,355 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["campaigns_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service is temporarily unavailable (`service.unavailable`) */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
         };
     };
-    get_customer_campaigns: {
+    list_campaign_decisions_api_v1_campaigns__campaign_id__decisions_get: {
+        parameters: {
+            query?: {
+                reason?: components["schemas"]["Reason"] | null;
+                /** @description next_cursor of the page before */
+                cursor?: string | null;
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                campaign_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_DecisionOut_"];
+                };
+            };
+            /** @description The request cannot be read (`request.malformed`) */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A valid token is required (`auth.token_invalid`) */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description You may not do this (`auth.forbidden`) */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not found (`not_found`) */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is invalid (`request.invalid`) */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service is temporarily unavailable (`service.unavailable`) */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    check_contact_api_v1_contact_decisions_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ContactDecisionIn"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ContactDecisionOut"];
+                };
+            };
+            /** @description The request cannot be read (`request.malformed`) */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A valid token is required (`auth.token_invalid`) */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description You may not do this (`auth.forbidden`) */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not found (`not_found`) */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large (`request.body_too_large`) */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body must be application/json (`request.unsupported_media_type`) */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is invalid (`request.invalid`) */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service is temporarily unavailable (`service.unavailable`) */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_campaign_messages_api_v1_campaigns__campaign_id__messages_get: {
+        parameters: {
+            query?: {
+                state?: components["schemas"]["DeliveryState"] | null;
+                /** @description next_cursor of the page before */
+                cursor?: string | null;
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                campaign_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_MessageOut_"];
+                };
+            };
+            /** @description The request cannot be read (`request.malformed`) */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A valid token is required (`auth.token_invalid`) */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description You may not do this (`auth.forbidden`) */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not found (`not_found`) */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is invalid (`request.invalid`) */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service is temporarily unavailable (`service.unavailable`) */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_funnel_api_v1_campaigns__campaign_id__funnel_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                campaign_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FunnelOut"];
+                };
+            };
+            /** @description The request cannot be read (`request.malformed`) */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A valid token is required (`auth.token_invalid`) */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description You may not do this (`auth.forbidden`) */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not found (`not_found`) */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is invalid (`request.invalid`) */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service is temporarily unavailable (`service.unavailable`) */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_customer_campaigns_api_v1_customers__customer_id__campaigns_get: {
         parameters: {
             query?: never;
             header?: never;
@@ -10288,7 +16626,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["campaigns_CustomerCampaignsOut"];
+                    "application/json": components["schemas"]["CustomerCampaignsOut"];
                 };
             };
             /** @description The request cannot be read (`request.malformed`) */
@@ -10297,7 +16635,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["campaigns_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description A valid token is required (`auth.token_invalid`) */
@@ -10306,7 +16644,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["campaigns_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description You may not do this (`auth.forbidden`) */
@@ -10315,7 +16653,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["campaigns_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description Not found (`not_found`) */
@@ -10324,7 +16662,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["campaigns_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description The request is invalid (`request.invalid`) */
@@ -10333,7 +16671,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["campaigns_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description The service is temporarily unavailable (`service.unavailable`) */
@@ -10342,31 +16680,679 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["campaigns_Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
         };
     };
-    ov: {
+    read_campaigns_health_api_v1_operations_campaigns_health_get: {
         parameters: {
             query?: never;
             header?: never;
-            path: {
-                customer_id: string;
-            };
+            path?: never;
             cookie?: never;
         };
         requestBody?: never;
         responses: {
-            /** @description ok */
+            /** @description Successful Response */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        sections: Record<string, never>;
-                    };
+                    "application/json": components["schemas"]["HealthOut"];
+                };
+            };
+            /** @description The request cannot be read (`request.malformed`) */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A valid token is required (`auth.token_invalid`) */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description You may not do this (`auth.forbidden`) */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is invalid (`request.invalid`) */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service is temporarily unavailable (`service.unavailable`) */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_campaigns_consumers_api_v1_operations_campaigns_consumers_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ConsumerOut"][];
+                };
+            };
+            /** @description The request cannot be read (`request.malformed`) */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A valid token is required (`auth.token_invalid`) */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description You may not do this (`auth.forbidden`) */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is invalid (`request.invalid`) */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service is temporarily unavailable (`service.unavailable`) */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    resume_campaigns_consumer_api_v1_operations_campaigns_consumers__subscription__resumptions_post: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Makes the write happen once: sent again with the same key and body, it gets the first call's answer */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                subscription: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ReasonIn"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ReasonIn"];
+                };
+            };
+            /** @description The request cannot be read (`request.malformed`) */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A valid token is required (`auth.token_invalid`) */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description You may not do this (`auth.forbidden`) */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not found (`not_found`) */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This consumer is not stopped (`operations.consumer_not_stopped`) */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large (`request.body_too_large`) */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body must be application/json (`request.unsupported_media_type`) */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is invalid (`request.invalid`) */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service is temporarily unavailable (`service.unavailable`) */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    read_campaigns_outbox_api_v1_operations_campaigns_outbox_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OutboxOut"];
+                };
+            };
+            /** @description The request cannot be read (`request.malformed`) */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A valid token is required (`auth.token_invalid`) */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description You may not do this (`auth.forbidden`) */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is invalid (`request.invalid`) */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service is temporarily unavailable (`service.unavailable`) */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_campaigns_dead_letters_api_v1_operations_campaigns_dead_letters_get: {
+        parameters: {
+            query?: {
+                state?: ("open" | "redrive" | "skip" | "redriven" | "skipped") | null;
+                subscription?: string | null;
+                /** @description next_cursor of the page before */
+                cursor?: string | null;
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_DeadLetterOut_"];
+                };
+            };
+            /** @description The request cannot be read (`request.malformed`) */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A valid token is required (`auth.token_invalid`) */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description You may not do this (`auth.forbidden`) */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is invalid (`request.invalid`) */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service is temporarily unavailable (`service.unavailable`) */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    read_campaigns_dead_letter_api_v1_operations_campaigns_dead_letters__dead_letter_id__get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                dead_letter_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DeadLetterDetailOut"];
+                };
+            };
+            /** @description The request cannot be read (`request.malformed`) */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A valid token is required (`auth.token_invalid`) */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description You may not do this (`auth.forbidden`) */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not found (`not_found`) */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is invalid (`request.invalid`) */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service is temporarily unavailable (`service.unavailable`) */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    redrive_campaigns_dead_letter_api_v1_operations_campaigns_dead_letters__dead_letter_id__redrives_post: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Makes the write happen once: sent again with the same key and body, it gets the first call's answer */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                dead_letter_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ReasonIn"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DeadLetterDetailOut"];
+                };
+            };
+            /** @description The request cannot be read (`request.malformed`) */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A valid token is required (`auth.token_invalid`) */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description You may not do this (`auth.forbidden`) */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not found (`not_found`) */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This message was already dealt with otherwise (`operations.dead_letter_settled`) */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large (`request.body_too_large`) */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body must be application/json (`request.unsupported_media_type`) */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is invalid (`request.invalid`) */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service is temporarily unavailable (`service.unavailable`) */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    skip_campaigns_dead_letter_api_v1_operations_campaigns_dead_letters__dead_letter_id__skips_post: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Makes the write happen once: sent again with the same key and body, it gets the first call's answer */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                dead_letter_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ReasonIn"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DeadLetterDetailOut"];
+                };
+            };
+            /** @description The request cannot be read (`request.malformed`) */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A valid token is required (`auth.token_invalid`) */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description You may not do this (`auth.forbidden`) */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not found (`not_found`) */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This message was already dealt with otherwise (`operations.dead_letter_settled`) */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large (`request.body_too_large`) */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body must be application/json (`request.unsupported_media_type`) */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is invalid (`request.invalid`) */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service is temporarily unavailable (`service.unavailable`) */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
         };

@@ -8,6 +8,7 @@ import { ComplaintsPage } from "../features/complaints/complaints-page";
 import { CustomerPage } from "../features/customers/customer-page";
 import { CustomersPage } from "../features/customers/customers-page";
 import { LoginPage } from "../features/login/login-page";
+import { OperationsPage } from "../features/operations/operations-page";
 import { SegmentPage } from "../features/segments/segment-page";
 import { SegmentsPage } from "../features/segments/segments-page";
 import { ProblemAlert } from "../shared/problem-alert";
@@ -61,6 +62,7 @@ const routes = [
   createRoute({ getParentRoute: () => inside, path: "/segments/$segmentId", component: SegmentPage }),
   createRoute({ getParentRoute: () => inside, path: "/campaigns", component: CampaignsPage }),
   createRoute({ getParentRoute: () => inside, path: "/campaigns/$campaignId", component: CampaignPage }),
+  createRoute({ getParentRoute: () => inside, path: "/operations", component: OperationsPage }),
 ];
 
 export const router = createRouter({ routeTree: root.addChildren([inside.addChildren(routes)]) });

@@ -484,4 +484,22 @@ export const en: Dictionary = {
     topic: "Topic",
     parked: "Parked",
   },
+  serviceStatus: {
+    ok: "OK",
+    degraded: "Degraded",
+    unavailable: "No answer",
+  },
+  consumerState: {
+    running: "Running",
+    retrying: "Retrying",
+    stopped: "Stopped",
+    silent: "Silent",
+  },
+  letterState: {
+    open: "Open",
+    redrive: "Redrive asked",
+    skip: "Skip asked",
+    redriven: "Redriven",
+    skipped: "Skipped",
+  },
 };

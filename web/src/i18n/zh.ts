@@ -473,6 +473,24 @@ export const zh = {
     topic: "主题",
     parked: "挂起",
   },
+  serviceStatus: {
+    ok: "正常",
+    degraded: "降级",
+    unavailable: "无应答",
+  },
+  consumerState: {
+    running: "运行中",
+    retrying: "重试中",
+    stopped: "已停止",
+    silent: "无报告",
+  },
+  letterState: {
+    open: "待处理",
+    redrive: "等待重投",
+    skip: "等待跳过",
+    redriven: "已重投",
+    skipped: "已跳过",
+  },
 };
 
 export type Dictionary = typeof zh;

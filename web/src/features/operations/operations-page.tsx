@@ -1,0 +1,240 @@
+import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
+import {
+  Button,
+  Card,
+  Col,
+  Empty,
+  Flex,
+  Form,
+  Input,
+  Modal,
+  Row,
+  Select,
+  Statistic,
+  Table,
+  type TableColumnsType,
+  Tag,
+  Typography,
+} from "antd";
+import { useState } from "react";
+import { useTranslation } from "react-i18next";
+import { api, bodyOf } from "../../api/client";
+import type { Answer, Item } from "../../api/types";
+import { usePermission } from "../../app/session";
+import { useAct } from "../../shared/act";
+import { formatCount, formatInstant } from "../../shared/format";
+import { Listing, nextCursor } from "../../shared/listing";
+import { Page } from "../../shared/page";
+import { ProblemAlert } from "../../shared/problem-alert";
+
+type State = Answer<"/api/v1/operations">["services"][number];
+type Health = Answer<"/api/v1/operations/customer/health">;
+type DeadLetter = Item<"/api/v1/operations/customer/dead-letters">;
+
+const SERVICES = ["customer", "segmentation", "complaints", "campaigns"] as const;
+type Service = (typeof SERVICES)[number];
+
+const STATUS_COLORS = { ok: "green", degraded: "orange", unavailable: "red" } as const;
+
+// All services have the same operations routes: the types of one stand for all.
+function operationsPath<Rest extends string>(service: Service, rest: Rest) {
+  return `/api/v1/operations/${service}/${rest}` as `/api/v1/operations/customer/${Rest}`;
+}
+
+function ServiceCard({ state }: { state: State }) {
+  const { t } = useTranslation();
+  // The gateway hands each service's health on as it came.
+  const health = state.health as Health | null;
+  return (
+    <Card
+      size="small"
+      title={state.service}
+      extra={<Tag color={STATUS_COLORS[state.status]}>{t(`serviceStatus.${state.status}`)}</Tag>}
+    >
+      {health === null ? (
+        <Typography.Text type="secondary">{t("operations.down")}</Typography.Text>
+      ) : (
+        <Flex vertical gap={12}>
+          <Row gutter={8}>
+            <Col span={8}>
+              <Statistic title={t("operations.outboxDepth")} value={formatCount(health.outbox.depth)} />
+            </Col>
+            <Col span={8}>
+              <Statistic title={t("operations.deadLetters")} value={formatCount(health.open_dead_letters)} />
+            </Col>
+            <Col span={8}>
+              <Statistic title={t("operations.parked")} value={formatCount(health.parked_messages)} />
+            </Col>
+          </Row>
+          <Table
+            aria-label={`${state.service}: ${t("operations.lag")}`}
+            size="small"
+            pagination={false}
+            rowKey="subscription"
+            dataSource={health.consumers}
+            locale={{ emptyText: <Empty image={Empty.PRESENTED_IMAGE_SIMPLE} description="–" /> }}
+            columns={[
+              { title: t("operations.subscription"), dataIndex: "subscription" },
+              {
+                title: t("operations.state"),
+                dataIndex: "state",
+                render: (value: string) => (
+                  <Tag color={value === "running" ? "green" : "red"}>{t(`consumerState.${value}`)}</Tag>
+                ),
+              },
+              {
+                title: t("operations.lag"),
+                dataIndex: "lag",
+                align: "right",
+                render: (lag: number | null) => <span className="number">{formatCount(lag)}</span>,
+              },
+            ]}
+          />
+        </Flex>
+      )}
+    </Card>
+  );
+}
+
+interface Wish {
+  letter: DeadLetter;
+  kind: "redrives" | "skips";
+}
+
+function SettleModal({ service, wish, onClose }: { service: Service; wish: Wish; onClose: () => void }) {
+  const { t } = useTranslation();
+  const [form] = Form.useForm<{ reason: string }>();
+  const settle = useAct<string>(
+    (reason) => {
+      const params = { path: { dead_letter_id: wish.letter.dead_letter_id } };
+      return wish.kind === "redrives"
+        ? api.POST(operationsPath(service, "dead-letters/{dead_letter_id}/redrives"), {
+            params,
+            body: { reason },
+          })
+        : api.POST(operationsPath(service, "dead-letters/{dead_letter_id}/skips"), {
+            params,
+            body: { reason },
+          });
+    },
+    ["dead-letters", "operations"],
+  );
+  return (
+    <Modal
+      open
+      title={t(wish.kind === "redrives" ? "operations.redrive" : "operations.skip")}
+      onCancel={onClose}
+      onOk={() => form.submit()}
+      confirmLoading={settle.isPending}
+    >
+      <Form
+        form={form}
+        layout="vertical"
+        onFinish={({ reason }) => settle.mutate(reason, { onSuccess: onClose })}
+      >
+        <Form.Item name="reason" label={t("action.reason")} rules={[{ required: true, min: 4, max: 200 }]}>
+          <Input />
+        </Form.Item>
+      </Form>
+    </Modal>
+  );
+}
+
+function DeadLetters({ service }: { service: Service }) {
+  const { t } = useTranslation();
+  const mayWrite = usePermission("operations:write");
+  const [wish, setWish] = useState<Wish | null>(null);
+  const pages = useInfiniteQuery({
+    queryKey: ["dead-letters", service],
+    initialPageParam: undefined as string | undefined,
+    refetchInterval: 10_000,
+    queryFn: async ({ pageParam, signal }) =>
+      bodyOf(
+        await api.GET(operationsPath(service, "dead-letters"), {
+          params: { query: { cursor: pageParam } },
+          signal,
+        }),
+      ),
+    getNextPageParam: nextCursor,
+  });
+  const columns: TableColumnsType<DeadLetter> = [
+    { title: t("operations.diedAt"), dataIndex: "died_at", render: formatInstant },
+    { title: t("operations.subscription"), dataIndex: "subscription" },
+    { title: t("operations.type"), dataIndex: "type" },
+    { title: t("operations.reason"), dataIndex: "reason" },
+    {
+      title: t("operations.state"),
+      dataIndex: "state",
+      render: (state: string) => (
+        <Tag color={state === "open" ? "red" : "default"}>{t(`letterState.${state}`)}</Tag>
+      ),
+    },
+    {
+      title: t("operations.why"),
+      key: "actions",
+      render: (_, letter) =>
+        mayWrite && letter.state === "open" ? (
+          <Flex gap={8}>
+            <Button size="small" onClick={() => setWish({ letter, kind: "redrives" })}>
+              {t("operations.redrive")}
+            </Button>
+            <Button size="small" danger onClick={() => setWish({ letter, kind: "skips" })}>
+              {t("operations.skip")}
+            </Button>
+          </Flex>
+        ) : (
+          letter.settled_by
+        ),
+    },
+  ];
+  return (
+    <>
+      <Listing
+        pages={pages}
+        columns={columns}
+        rowKey="dead_letter_id"
+        label={t("operations.deadLetters")}
+        empty={t("operations.none")}
+      />
+      {wish && <SettleModal service={service} wish={wish} onClose={() => setWish(null)} />}
+    </>
+  );
+}
+
+/** Every service at a glance, and what could not be handled, with the two ways to end it. */
+export function OperationsPage() {
+  const { t } = useTranslation();
+  const [service, setService] = useState<Service>("customer");
+  const operations = useQuery({
+    queryKey: ["operations"],
+    refetchInterval: 3_000,
+    queryFn: async ({ signal }) => bodyOf(await api.GET("/api/v1/operations", { signal })),
+  });
+  return (
+    <Page title={t("rooms.operations")} subtitle={t("operations.subtitle")}>
+      {operations.error && (
+        <ProblemAlert error={operations.error} onRetry={() => void operations.refetch()} />
+      )}
+      <Row gutter={[16, 16]}>
+        {operations.data?.services.map((state) => (
+          <Col key={state.service} xs={24} xl={12}>
+            <ServiceCard state={state} />
+          </Col>
+        ))}
+      </Row>
+      <Flex gap={12} align="center">
+        <Typography.Title level={2} style={{ fontSize: 18, margin: 0 }}>
+          {t("operations.deadLetters")}
+        </Typography.Title>
+        <Select<Service>
+          aria-label={t("operations.service")}
+          value={service}
+          style={{ minWidth: 160 }}
+          options={SERVICES.map((name) => ({ value: name, label: name }))}
+          onChange={setService}
+        />
+      </Flex>
+      <DeadLetters service={service} />
+    </Page>
+  );
+}
