@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date, datetime
+from typing import Annotated
 from uuid import UUID
 
 from pydantic import Field
@@ -40,7 +41,7 @@ class TurnoverOut(Out):
     """What was moved in one currency."""
 
     currency: str
-    amount: Money = Field(description="Credits and debits together")
+    amount: Annotated[Money, Field(description="Credits and debits together")]
     credit_amount: Money
     debit_amount: Money
 
@@ -56,16 +57,18 @@ class WindowOut(Out):
 class FeaturesOut(Out):
     """The features of a customer on a business date (Asia/Shanghai)."""
 
-    customer_id: UUID = Field(description="The surviving customer when the one asked for is merged")
+    customer_id: Annotated[UUID, Field(description="The surviving customer when the one asked for is merged")]
     customer_number: str
     as_of: datetime
     business_date: date
     customer_since: date
     tenure_days: int
-    product_count: int = Field(description="Open holdings: accounts, cards, loans and standing orders")
+    product_count: Annotated[int, Field(description="Open holdings: accounts, cards, loans and standing orders")]
     products: list[ClassCountOut]
     balances: list[ClassBalanceOut]
-    total_assets: list[AmountsOut] = Field(description="Over the classes that are assets: not loans, not cards")
+    total_assets: Annotated[
+        list[AmountsOut], Field(description="Over the classes that are assets: not loans, not cards")
+    ]
     last_transaction_on: date | None
     days_since_last_transaction: int | None
     windows: list[WindowOut]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import date, datetime
-from typing import Literal
+from typing import Annotated, Literal
 from uuid import UUID
 
 from pydantic import Field
@@ -25,9 +25,9 @@ class MemberOut(Out):
     customer_number: str
     valid_from: datetime
     valid_to: datetime | None
-    rule_version: int = Field(description="The version by which the customer entered")
-    cause: Cause = Field(description="What the customer entered by")
-    event_id: UUID | None = Field(description="The event that led to it, when it was one")
+    rule_version: Annotated[int, Field(description="The version by which the customer entered")]
+    cause: Annotated[Cause, Field(description="What the customer entered by")]
+    event_id: Annotated[UUID | None, Field(description="The event that led to it, when it was one")]
 
 
 class EvidenceOut(Out):
@@ -42,25 +42,25 @@ class EvidenceOut(Out):
 class LeafOut(Out):
     """What one condition found."""
 
-    pointer: str = Field(description="JSON Pointer to the condition within the rule")
+    pointer: Annotated[str, Field(description="JSON Pointer to the condition within the rule")]
     condition: Leaf
-    value: str | int | None = Field(description="What was found; null when it is unknown")
-    threshold: list[str | int] = Field(description="What the value is compared with")
-    verdict: bool | None = Field(description="null is UNKNOWN")
-    evidence: list[EvidenceOut] = Field(description="At most 20 rows, the strongest first")
+    value: Annotated[str | int | None, Field(description="What was found; null when it is unknown")]
+    threshold: Annotated[list[str | int], Field(description="What the value is compared with")]
+    verdict: Annotated[bool | None, Field(description="null is UNKNOWN")]
+    evidence: Annotated[list[EvidenceOut], Field(description="At most 20 rows, the strongest first")]
 
 
 class ExplanationOut(Out):
     """Why a customer belongs to a segment or does not, by the rule in force and the facts as they stand."""
 
     segment_id: UUID
-    customer_id: UUID = Field(description="The surviving customer when the one asked for is merged")
+    customer_id: Annotated[UUID, Field(description="The surviving customer when the one asked for is merged")]
     rule_version: int
     rule: RuleTree
     as_of: datetime
     business_date: date
-    verdict: bool | None = Field(description="null is UNKNOWN, which is not enough to belong")
-    member_since: datetime | None = Field(description="null when the customer is not a member")
+    verdict: Annotated[bool | None, Field(description="null is UNKNOWN, which is not enough to belong")]
+    member_since: Annotated[datetime | None, Field(description="null when the customer is not a member")]
     leaves: list[LeafOut]
 
 
@@ -79,15 +79,17 @@ class CustomerTierOut(Out):
 
     tier: Tier
     since: datetime
-    watch: bool = Field(description="The monthly average is below the tier, which will be lost if that goes on")
+    watch: Annotated[
+        bool, Field(description="The monthly average is below the tier, which will be lost if that goes on")
+    ]
     months_below: int
-    month: date = Field(description="The month last assessed, by its first day")
+    month: Annotated[date, Field(description="The month last assessed, by its first day")]
     average: Money
 
 
 class CustomerSegmentsOut(Out):
     """All that a customer belongs to now."""
 
-    customer_id: UUID = Field(description="The surviving customer when the one asked for is merged")
+    customer_id: Annotated[UUID, Field(description="The surviving customer when the one asked for is merged")]
     tier: CustomerTierOut | None
     memberships: list[StandingOut]

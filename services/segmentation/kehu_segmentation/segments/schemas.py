@@ -41,10 +41,12 @@ class SegmentSummaryOut(Out):
     code: str
     name: str
     description: str
-    rule_version: int | None = Field(description="The version that members are judged by; null before publication")
-    publishing: bool = Field(description="A publication is still taking effect")
+    rule_version: Annotated[
+        int | None, Field(description="The version that members are judged by; null before publication")
+    ]
+    publishing: Annotated[bool, Field(description="A publication is still taking effect")]
     published_at: datetime | None
-    member_count: int = Field(description="Members now, within the caller's scope")
+    member_count: Annotated[int, Field(description="Members now, within the caller's scope")]
     updated_at: datetime
     version: int
 
@@ -52,7 +54,7 @@ class SegmentSummaryOut(Out):
 class SegmentOut(SegmentSummaryOut):
     """A segment with its draft and the rule in force."""
 
-    rule: RuleTree = Field(description="The draft")
+    rule: Annotated[RuleTree, Field(description="The draft")]
     rule_in_force: RuleTree | None
     created_by: str
     created_at: datetime

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date, time
+from typing import Annotated
 
 from pydantic import Field
 
@@ -17,12 +18,12 @@ class TierOut(Out):
     """One tier of the scheme and how many customers within the caller's scope stand in it."""
 
     tier: Tier
-    threshold: Money = Field(description="The average of a month's assets from which the tier is reached")
-    months_below: int | None = Field(
-        description="Months in a row below after which it is lost; null: it cannot be lost"
-    )
+    threshold: Annotated[Money, Field(description="The average of a month's assets from which the tier is reached")]
+    months_below: Annotated[
+        int | None, Field(description="Months in a row below after which it is lost; null: it cannot be lost")
+    ]
     customer_count: int
-    watch_count: int = Field(description="Customers of the tier whose last month was below it")
+    watch_count: Annotated[int, Field(description="Customers of the tier whose last month was below it")]
 
 
 class TierSchemeOut(Out):
@@ -31,6 +32,6 @@ class TierSchemeOut(Out):
     scheme_version: int
     effective_from: date
     currency: str
-    assessed_at: time = Field(description="In Asia/Shanghai, on the first of each month")
+    assessed_at: Annotated[time, Field(description="In Asia/Shanghai, on the first of each month")]
     tiers: list[TierOut]
-    unassessed_count: int = Field(description="Customers within the caller's scope who have no tier yet")
+    unassessed_count: Annotated[int, Field(description="Customers within the caller's scope who have no tier yet")]
