@@ -11,7 +11,7 @@ from datetime import date
 from typing import Annotated, ClassVar, Literal
 from uuid import UUID
 
-from pydantic import Field
+from pydantic import Field, WithJsonSchema
 
 from kehu_contracts.base import Contract, Currency, Inbound, Instant, Money
 from kehu_contracts.codes import CustomerStatus, Gender, HolderRole, PartyKind, ProductClass, TransactionKind, UnitKind
@@ -144,7 +144,9 @@ class BankTransaction(Inbound):
 
     account_source_id: SourceId
     kind: TransactionKind
-    amount: Annotated[Money, Field(ge=0)]
+    amount: Annotated[
+        Money, Field(ge=0), WithJsonSchema({"type": "string", "pattern": r"^[0-9]{1,16}(\.[0-9]{1,4})?$"})
+    ]
     currency: Currency
     balance_after: Money | None = None
     business_date: date

@@ -11,7 +11,7 @@ from decimal import Decimal
 from typing import Annotated, Any, ClassVar
 from uuid import UUID
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema
 
 __all__ = ["CONTRACTS", "Contract", "Currency", "Event", "Inbound", "Instant", "Money", "UnknownContract", "parse"]
 
@@ -26,7 +26,11 @@ def _require_zone(value: datetime) -> datetime:
 Instant = Annotated[datetime, AfterValidator(_require_zone)]
 """A moment in time with its zone; UTC on the wire."""
 
-Money = Annotated[Decimal, Field(max_digits=20, decimal_places=4)]
+Money = Annotated[
+    Decimal,
+    Field(max_digits=20, decimal_places=4),
+    WithJsonSchema({"type": "string", "pattern": r"^-?[0-9]{1,16}(\.[0-9]{1,4})?$"}),
+]
 """An amount in the minor units of its currency; a string in JSON, never a float."""
 
 Currency = Annotated[str, Field(pattern=r"^[A-Z]{3}$")]
