@@ -91,6 +91,11 @@ def test_the_blind_index_finds_equal_values_of_a_domain_and_version() -> None:
     assert index.hash("phone", "138") == bytes.fromhex(EXPECTED_HASH)
 
 
+def test_a_token_is_the_beginning_of_the_hash_of_its_value(ring: KeyRing) -> None:
+    (token,) = ring.index.tokens("name", ["王小"])
+    assert token == int.from_bytes(ring.index.hash("name", "王小")[:4], "big", signed=True)
+
+
 def test_tokens_are_distinct_signed_32_bit_numbers(ring: KeyRing) -> None:
     tokens = ring.index.tokens("name", ["王小", "小明", "王小"])
     assert tokens == sorted(set(tokens))

@@ -25,6 +25,7 @@ __all__ = [
     "lock_customer",
     "read_customer",
     "unit_of_staff",
+    "units_below",
 ]
 
 _one_customer = select(customers).where(
@@ -65,11 +66,12 @@ class CustomerFilter:
         if self.primary_rm_id is not None:
             found.append(table.c.primary_rm_id == self.primary_rm_id)
         if self.unit_id is not None:
-            found.append(table.c.unit_id.in_(_units_below(self.unit_id)))
+            found.append(table.c.unit_id.in_(units_below(self.unit_id)))
         return found
 
 
-def _units_below(unit_id: UUID) -> Select[Any]:
+def units_below(unit_id: UUID) -> Select[Any]:
+    """The ids of a unit and of all below it."""
     top = scope_units.alias("top")
     below = scope_units.alias("below")
     return select(below.c.unit_id).where(top.c.unit_id == unit_id, below.c.path.op("<@")(top.c.path))

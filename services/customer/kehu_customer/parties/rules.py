@@ -46,6 +46,12 @@ PERSONS: Final = frozenset({PartyKind.INDIVIDUAL, PartyKind.SOLE_PROPRIETOR})
 CUSTOMER_NUMBER: Final = re.compile(r"C[0-9]{11}", re.ASCII)
 CODE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._\-]{0,19}", re.ASCII)
 NAME_LIMIT: Final = 200
+MAINLAND_MOBILE: Final = re.compile(r"(?:\+?86)?(1[3-9][0-9]{9})", re.ASCII)
+PHONE_PUNCTUATION: Final = str.maketrans("", "", " -()")
+PLAIN_EMAIL: Final = re.compile(
+    r"[a-z0-9_+\-]{1,64}(?:\.[a-z0-9_+\-]{1,64}){0,3}@(?:[a-z0-9](?:[a-z0-9\-]{0,40}[a-z0-9])?\.){1,4}[a-z]{2,20}",
+    re.ASCII | re.IGNORECASE,
+)
 
 # Who works with customers by name. Everybody else reads the surname; contact points and numbers take a reveal.
 _NAMES_IN_CLEAR: Final = frozenset(
@@ -128,6 +134,9 @@ def check_contact(draft: ContactDraft) -> ContactDraft:
 
 
 def _write_phone(value: str) -> str:
+    # Nearly all numbers are mobile ones of the mainland; the library takes a hundred times as long to say the same.
+    if mobile := MAINLAND_MOBILE.fullmatch(value.translate(PHONE_PUNCTUATION)):
+        return f"+86{mobile[1]}"
     try:
         # A number without country code is taken for one of the mainland.
         number = phonenumbers.parse(value, "CN")
@@ -139,6 +148,8 @@ def _write_phone(value: str) -> str:
 
 
 def _write_email(value: str) -> str:
+    if len(value) <= 100 and PLAIN_EMAIL.fullmatch(value):
+        return value.lower()
     try:
         # Names reserved for tests are let through: whether mail arrives is for the channel to find out.
         return validate_email(value, check_deliverability=False, test_environment=True).normalized.lower()

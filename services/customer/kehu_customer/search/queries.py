@@ -5,48 +5,34 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final
 
-from sqlalchemy import or_, select
+from sqlalchemy import select
 
 from kehu_chassis.database import Record, Transaction
 from kehu_chassis.scope import within_scope_subject
 from kehu_customer.identity.tables import documents
-from kehu_customer.parties.queries import CustomerFilter
-from kehu_customer.parties.tables import contact_points, customers, party_names
+from kehu_customer.parties.queries import CustomerFilter, units_below
+from kehu_customer.parties.tables import contact_points, customers
 
 __all__ = ["by_contact", "by_document", "by_number", "name_candidates"]
 
 MOST_CANDIDATES: Final = 500
 MOST_MATCHES: Final = 50
 
-_survivors = customers.alias("survivors")
+# The function works within the caller's scope; it stands in a migration, where its reason is told.
+NAME_CANDIDATES: Final = "SELECT * FROM name_candidates($1, $2, $3, $4, $5, $6, $7)"
 
 
 async def name_candidates(
     tx: Transaction, tokens: Sequence[list[int]], wanted: CustomerFilter, *, all_of: bool
-) -> list[Record]:
-    """Names that hold the tokens, with the key of their party and the customer who now stands for it."""
-    held = [party_names.c.tokens.contains(each) if all_of else party_names.c.tokens.overlap(each) for each in tokens]
-    statement = (
-        select(
-            party_names.c.id,
-            party_names.c.type,
-            party_names.c.name_sealed,
-            customers.c.id.label("customer_id"),
-            customers.c.survivor_id,
-            customers.c.key_id,
-            customers.c.wrapped_key,
+) -> list[Any]:
+    """Names that hold the tokens of one key version or another, sealed, with the key of their party and its survivor."""
+    units = [row["unit_id"] for row in await tx.all(units_below(wanted.unit_id))] if wanted.unit_id else None
+    found: list[Any] = []
+    for each in tokens:
+        found += await tx.connection.fetch(
+            NAME_CANDIDATES, each, all_of, MOST_CANDIDATES, wanted.kind, wanted.status, wanted.primary_rm_id, units
         )
-        .join(customers, customers.c.id == party_names.c.customer_id)
-        .join(_survivors, _survivors.c.id == customers.c.survivor_id)
-        .where(
-            or_(*held),
-            party_names.c.ended_at.is_(None),
-            within_scope_subject(customers.c.id),
-            *wanted.conditions(_survivors),
-        )
-        .limit(MOST_CANDIDATES)
-    )
-    return await tx.all(statement)
+    return found
 
 
 async def by_number(tx: Transaction, customer_number: str) -> list[Record]:

@@ -13,12 +13,14 @@ import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
-from functools import cache, lru_cache
+from functools import lru_cache
 from itertools import pairwise, product
 from typing import Final
 
 import opencc
 from pypinyin import Style, pinyin
+
+from kehu_customer.search.readings import COMPOUND_SURNAMES, OTHER_READINGS, SURNAME_READINGS, SYLLABLES
 
 __all__ = ["Fit", "Probe", "fit", "name_tokens", "probes", "simplified"]
 
@@ -27,26 +29,6 @@ SPELLING_LIMIT: Final = 24
 READINGS_LIMIT: Final = 4
 QUERY_LIMIT: Final = 100
 
-# Characters that are read otherwise as a surname than elsewhere. Both readings can be searched.
-SURNAME_READINGS: Final = {
-    "单": "shan", "曾": "zeng", "仇": "qiu", "解": "xie", "查": "zha", "任": "ren", "区": "ou", "朴": "piao", "盖": "ge",
-    "缪": "miao", "乐": "yue", "繁": "po", "种": "chong", "员": "yun", "尉": "wei", "覃": "qin", "纪": "ji", "华": "hua",
-    "葛": "ge", "宁": "ning", "逄": "pang", "黑": "he", "盛": "sheng", "燕": "yan", "翟": "zhai", "晁": "chao", "召": "shao",
-    "折": "she", "祭": "zhai", "秘": "bi", "洗": "xian", "冼": "xian", "么": "yao", "哈": "ha", "曲": "qu", "句": "gou",
-    "牟": "mu", "褚": "chu", "车": "che", "那": "na", "适": "kuo", "郇": "xun", "隗": "kui", "戏": "xi", "万": "wan",
-    "沈": "shen", "宿": "su", "参": "shen", "长": "zhang", "石": "shi", "阚": "kan", "撒": "sa", "洪": "hong", "过": "guo",
-}  # fmt: skip
-COMPOUND_SURNAMES: Final = {
-    "单于": ("chan", "yu"), "万俟": ("mo", "qi"), "尉迟": ("yu", "chi"), "长孙": ("zhang", "sun"),
-    "澹台": ("tan", "tai"), "令狐": ("ling", "hu"), "宰父": ("zai", "fu"), "鲜于": ("xian", "yu"),
-    "闾丘": ("lv", "qiu"), "亓官": ("qi", "guan"),
-}  # fmt: skip
-# Characters of given names that people read in two ways.
-OTHER_READINGS: Final = {
-    "乐": "yue", "茜": "xi", "晟": "cheng", "柏": "bo", "朝": "zhao", "行": "hang", "重": "zhong", "长": "zhang", "盛": "cheng",
-    "传": "zhuan", "藏": "cang", "都": "dou", "露": "lou", "省": "xing", "泊": "po",
-    "单": "shan", "曾": "zeng", "解": "xie", "仇": "qiu", "查": "zha",
-}  # fmt: skip
 _TO_SIMPLIFIED: Final = opencc.OpenCC("t2s")
 
 
@@ -68,6 +50,8 @@ class Probe:
 
     tokens: tuple[str, ...]
     all_of: bool = True
+    last_resort: bool = False
+    """Finds much that does not fit; worth trying only while little has been found."""
 
 
 @lru_cache(maxsize=50_000)
@@ -170,7 +154,13 @@ def probes(query: str) -> list[Probe]:
     latin = [_plain(word) for word in words if not _is_han(word[0])]
     if han and latin:
         return [Probe((*_han_tokens(han), *_word_tokens(latin)))]
-    return list(dict.fromkeys(_han_probes(han) if han else _latin_probes(latin)))
+    # The same tokens may be reached in two ways; the surer one counts, and last resorts come last.
+    found = {
+        (probe.tokens, probe.all_of): probe
+        for probe in reversed([*(_han_probes(han) if han else _latin_probes(latin))])
+    }
+    surest_first = [*found.values()][::-1]
+    return sorted(surest_first, key=lambda probe: probe.last_resort)
 
 
 def _han_tokens(words: Sequence[str]) -> tuple[str, ...]:
@@ -191,7 +181,8 @@ def _han_probes(words: Sequence[str]) -> Iterator[Probe]:
     if len(joined) > 1:
         # The same sound written with other characters, then one character too many, too few or wrong.
         yield Probe(tuple(f"w{''.join(syllables)}" for syllables in _spellings(joined)), all_of=False)
-        yield Probe((f"d{joined}", f"w{joined}", *(f"d{part}" for part in _shortened(joined))), all_of=False)
+        misspelt = (f"d{joined}", f"w{joined}", *(f"d{part}" for part in _shortened(joined)))
+        yield Probe(misspelt, all_of=False, last_resort=True)
 
 
 def _latin_probes(words: Sequence[str]) -> Iterator[Probe]:
@@ -201,23 +192,16 @@ def _latin_probes(words: Sequence[str]) -> Iterator[Probe]:
     yield Probe(_word_tokens(words))
     if len(words) > 1:
         # Given name first with the last word not typed to its end, or with an initial among the words.
-        yield Probe(_word_tokens(words[:-1]))
+        yield Probe(_word_tokens(words[:-1]), last_resort=True)
         if whole := [word for word in words if len(word) > 1]:
             yield Probe(_word_tokens(whole))
     if 2 <= len(joined) <= 8:
         yield Probe(tuple(dict.fromkeys(f"j{a}{b}" for a, b in pairwise(joined))))
     for syllables in _segmentations(joined):
-        yield Probe(_word_tokens(syllables))
+        yield Probe(_word_tokens(syllables), last_resort=True)
     if len(joined) >= 4:
-        yield Probe((f"d{joined}", *(f"d{shorter}" for shorter in _shortened(joined))), all_of=False)
-
-
-@cache
-def _syllables() -> frozenset[str]:
-    """Every syllable of the language: the readings of the characters in daily use."""
-    daily = map(chr, range(0x4E00, 0x9FA6))
-    found = pinyin("".join(daily), style=Style.NORMAL, errors="ignore")
-    return frozenset(way for reading in found for way in _ways_to_type(reading[0]))
+        misspelt = (f"d{joined}", *(f"d{shorter}" for shorter in _shortened(joined)))
+        yield Probe(misspelt, all_of=False, last_resort=True)
 
 
 def _segmentations(spelling: str, limit: int = 4) -> list[tuple[str, ...]]:
@@ -226,7 +210,7 @@ def _segmentations(spelling: str, limit: int = 4) -> list[tuple[str, ...]]:
     ways[0] = [()]
     for end in range(1, len(spelling) + 1):
         for start in range(max(0, end - 6), end):
-            if spelling[start:end] in _syllables():
+            if spelling[start:end] in SYLLABLES:
                 ways[end].extend((*way, spelling[start:end]) for way in ways[start])
         ways[end] = sorted(ways[end], key=len)[:limit]
     return [way for way in ways[-1] if len(way) > 1]

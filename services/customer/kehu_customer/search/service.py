@@ -22,6 +22,8 @@ __all__ = ["look_up", "search_customers"]
 
 ENOUGH_HITS: Final = 200
 """Less sure ways to search are tried only while there are fewer hits than this."""
+FEW_HITS: Final = 10
+"""The last resorts, which cost most and find least, are tried only while there are fewer hits than this."""
 
 
 async def search_customers(
@@ -46,6 +48,8 @@ async def _fits(tx: Transaction, vault: Vault, typed: str, wanted: CustomerFilte
     fits: dict[UUID, int] = {}
     seen: set[UUID] = set()
     for probe in probes(typed):
+        if probe.last_resort and len(fits) >= FEW_HITS:
+            continue
         found: list[Any] = await queries.name_candidates(tx, vault.probe_tokens(probe), wanted, all_of=probe.all_of)
         for row in found:
             if row["id"] in seen:
