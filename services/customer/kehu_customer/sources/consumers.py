@@ -39,9 +39,9 @@ def inbound_subscriptions(runtime: Runtime) -> tuple[Subscription, ...]:
             types=tuple(each for each in INBOUND if each.topic == contract.topic),
         )
         for name, contract in (
-            ("customer.bank-organization", BankUnit),
-            ("customer.bank-party", BankParty),
-            ("customer.bank-account", BankAccount),
-            ("customer.bank-transaction", BankTransaction),
+            ("bank-organization", BankUnit),
+            ("bank-party", BankParty),
+            ("bank-account", BankAccount),
+            ("bank-transaction", BankTransaction),
         )
     )

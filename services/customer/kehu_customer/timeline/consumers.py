@@ -9,7 +9,7 @@ from kehu_customer.timeline.service import project_events
 __all__ = ["TIMELINE"]
 
 TIMELINE = Subscription(
-    name="customer.timeline",
+    name="timeline",
     topics=tuple(sorted({contract.topic for contract in ENTRIES})),
     handle=project_events,
     types=tuple(ENTRIES),
