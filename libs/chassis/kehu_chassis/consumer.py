@@ -39,9 +39,9 @@ _RESUMED: Final = """
 UPDATE consumer_states SET resume_requested = false WHERE subscription = $1 AND resume_requested RETURNING true
 """
 
-CARE_EVERY: Final = 1.0
+CARE_EVERY: Final = 2.0
 """Seconds between looks at what operators have asked for."""
-REPORT_EVERY: Final = 5.0
+REPORT_EVERY: Final = 10.0
 
 
 class Consumer:
@@ -129,8 +129,7 @@ class Consumer:
     async def _care(self, consumer: AIOKafkaConsumer | None) -> None:
         """What is to be done beside consuming: operators' wishes, gaps that do not close, the report."""
         try:
-            await self._delivery.settle()
-            await self._delivery.give_up_gaps()
+            await self._delivery.care()
             await self._report(await _lag(consumer) if consumer is not None else None)
         except _OUTAGE as error:
             log.warning("consumer.care_postponed", subscription=self.subscription.name, cause=describe(error))

@@ -76,7 +76,6 @@ class RolledBack(RuntimeError):
 TRANSIENT: Final[tuple[type[Exception], ...]] = (
     ConnectionError,
     TimeoutError,
-    asyncpg.InterfaceError,
     asyncpg.PostgresConnectionError,
     asyncpg.OperatorInterventionError,
     asyncpg.InsufficientResourcesError,
@@ -333,14 +332,14 @@ class _Begin:
     ) -> None:
         tx, connection = self._tx, self._tx.connection
         if error is not None:
-            await self._roll_back(connection)
+            await self._roll_back(connection, error)
             return
         try:
             if tx.outgoing:
                 await self._flush(tx)
             _check(await connection.execute("COMMIT"))
-        except BaseException:
-            await self._roll_back(connection)
+        except BaseException as failure:
+            await self._roll_back(connection, failure)
             raise
         await self._database.give_back(connection)
         if tx.outgoing:
@@ -353,16 +352,21 @@ class _Begin:
 
         await outbox.flush(tx)
 
-    async def _roll_back(self, connection: Any) -> None:
-        broken = False
+    async def _roll_back(self, connection: Any, error: BaseException) -> None:
+        """Undo, and tell a lost connection as what it is, in whatever words the driver met it."""
+        is_lost = False
         try:
-            if connection.is_in_transaction():
+            if connection.is_closed():
+                is_lost = True
+            elif connection.is_in_transaction():
                 await connection.execute("ROLLBACK")
         except (*_CUT, asyncpg.PostgresError):
             # Without its connection PostgreSQL rolls back by itself.
-            broken = True
+            is_lost = True
         finally:
-            await self._database.give_back(connection, broken=broken)
+            await self._database.give_back(connection, broken=is_lost)
+        if is_lost and isinstance(error, Exception):
+            raise DatabaseUnavailable("the connection was lost") from error
 
 
 def _insert_of_arrays(

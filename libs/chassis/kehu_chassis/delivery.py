@@ -155,6 +155,15 @@ class Delivery:
         if deaths > self._subscription.dead_letter_limit:
             raise TooManyDeadLetters(f"{deaths} messages died within {self._subscription.dead_letter_window}")
 
+    async def care(self) -> None:
+        """Do what is to be done beside consuming: what operators have asked for, and gaps that do not close."""
+        async with self._database.begin(read_only=True) as tx:
+            due = await tx.connection.fetchrow(_DUE, self._subscription.name, inbox.patience_ended())
+        if due["wishes"]:
+            await self.settle()
+        if due["gaps"]:
+            await self.give_up_gaps()
+
     async def settle(self) -> int:
         """Redrive and skip what operators have asked for, and tell how many dead letters were settled."""
         done = 0
@@ -217,6 +226,11 @@ def _refuse_problems(messages: Iterable[Message]) -> None:
         if message.problem is not None:
             raise Refused(f"not a CloudEvent: {message.problem}")
 
+
+_DUE: Final = """
+SELECT EXISTS (SELECT FROM dead_letters WHERE subscription = $1 AND state IN ('redrive', 'skip')) AS wishes,
+       EXISTS (SELECT FROM held_messages WHERE subscription = $1 AND cause = 'gap' AND held_at < $2) AS gaps
+"""
 
 _NEXT_LETTER: Final = """
 SELECT * FROM dead_letters WHERE subscription = $1 AND state IN ('redrive', 'skip')

@@ -7,20 +7,34 @@ import traceback
 from pathlib import Path
 from typing import Final
 
+import asyncpg
+
 __all__ = ["describe", "pause"]
 
 LONGEST_PAUSE: Final = 5.0
 
 
 def describe(error: BaseException) -> str:
-    """An error in one line: type, first line of its text, and where it was raised.
+    """An error in one line for logs and dead letters: its type, what it says, and where it was raised.
 
-    A driver's error tells the offending values in the lines that follow the first; they may identify a person.
+    What quotes the offending value is left out, since that may identify a person.
     """
-    text = str(error).partition("\n")[0][:300]
     frames = traceback.extract_tb(error.__traceback__)
-    place = f" ({Path(frames[-1].filename).name}:{frames[-1].lineno})" if frames else ""
-    return f"{type(error).__name__}: {text}{place}"
+    # Of ours rather than of a driver, where there is one.
+    frame = next((frame for frame in reversed(frames) if "kehu_" in frame.filename), frames[-1] if frames else None)
+    place = f" ({Path(frame.filename).name}:{frame.lineno})" if frame else ""
+    text = _without_values(error)
+    return f"{type(error).__name__}{': ' if text else ''}{text}{place}"
+
+
+def _without_values(error: BaseException) -> str:
+    match error:
+        case asyncpg.PostgresError():
+            return " ".join(filter(None, (error.table_name, error.column_name, error.constraint_name, error.sqlstate)))
+        case ValueError() | LookupError():
+            return ""
+        case _:
+            return str(error).partition("\n")[0][:300]
 
 
 async def pause(failures: int, stopping: asyncio.Event, *, shortest: float = 0.05) -> None:

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from kehu_chassis import metrics
@@ -27,7 +27,18 @@ from kehu_contracts.topics import TOPICS
 if TYPE_CHECKING:
     from kehu_chassis.database import Transaction
 
-__all__ = ["GAP_PATIENCE", "RETENTION", "Rebuilding", "Received", "give_up_gaps", "hold", "prune", "receive"]
+__all__ = [
+    "GAP_PATIENCE",
+    "RETENTION",
+    "Rebuilding",
+    "Received",
+    "give_up_gaps",
+    "hold",
+    "patience_ended",
+    "prune",
+    "receive",
+    "set_positions",
+]
 
 GAP_PATIENCE: Final = timedelta(seconds=60)
 RETENTION: Final = timedelta(days=100)
@@ -264,11 +275,14 @@ WHERE subscription = $1 AND cause = 'gap' GROUP BY topic, subject HAVING min(hel
 """
 
 
-async def give_up_gaps(
-    tx: Transaction, subscription: Subscription, *, patience: timedelta = GAP_PATIENCE
-) -> list[Message]:
+def patience_ended() -> datetime:
+    """The moment before which a message must have been held for its gap to be given up."""
+    return technical_now() - GAP_PATIENCE
+
+
+async def give_up_gaps(tx: Transaction, subscription: Subscription) -> list[Message]:
     """Take what was held behind messages that have not arrived for too long, in order, and count the gaps."""
-    rows = await tx.connection.fetch(_OVERDUE, subscription.name, technical_now() - patience)
+    rows = await tx.connection.fetch(_OVERDUE, subscription.name, patience_ended())
     places = [(row["topic"], row["subject"]) for row in rows]
     if not places:
         return []

@@ -26,7 +26,7 @@ __all__ = ["operations_routes", "request_resume"]
 Reader = Annotated[Principal, requires(Permission.OPERATIONS_READ)]
 Operator = Annotated[Principal, requires(Permission.OPERATIONS_WRITE)]
 
-SILENT_AFTER: Final = 20.0
+SILENT_AFTER: Final = 30.0
 """Seconds without a report after which a consumer's worker is taken for dead."""
 
 
@@ -53,7 +53,7 @@ class ReasonIn(In):
 
 
 class ConsumerOut(Out):
-    """A consumer as its worker last reported it; `silent` when no report has come for 20 s."""
+    """A consumer as its worker last reported it; `silent` when no report has come for 30 s."""
 
     subscription: str
     state: Literal["running", "retrying", "stopped", "silent"]

@@ -36,7 +36,12 @@ log = structlog.get_logger(__name__)
 LEASE: Final = 15
 """Seconds without a word after which PostgreSQL ends the session of a relay."""
 
-_OUTAGE: Final[tuple[type[Exception], ...]] = (*TRANSIENT, KafkaError)
+_OUTAGE: Final[tuple[type[Exception], ...]] = (
+    *TRANSIENT,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    KafkaError,
+)
 
 Header = tuple[str, bytes]
 Lane = tuple[str, int]

@@ -7,14 +7,13 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
-import asyncpg
 import pytest
 
 from kehu_chassis import dead_letters, inbox, outbox
 from kehu_chassis.clock import FixedClock
 from kehu_chassis.columns import new_id
 from kehu_chassis.consumer import Message, Subscription
-from kehu_chassis.database import Database, Transaction
+from kehu_chassis.database import Database, DatabaseUnavailable, Transaction
 from kehu_chassis.delivery import Delivery, TooManyDeadLetters
 from kehu_chassis.message import from_headers
 from kehu_chassis.testing.events import Deliver
@@ -260,11 +259,34 @@ async def test_an_outage_of_the_database_blames_no_message(deliver: Deliver, pro
         await tx.connection.execute("SELECT pg_terminate_backend(pg_backend_pid())")
 
     messages = story(deliver, probe, customer, "ab")
-    with pytest.raises((asyncpg.PostgresError, asyncpg.InterfaceError, ConnectionError)):
+    with pytest.raises(DatabaseUnavailable):
         await deliver(probe.with_(handle=cut), messages)
     assert await probe.rows("dead_letters") == []
     await deliver(probe.subscription, messages)
     assert await probe.effects() == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    ("statement", "reason"),
+    [
+        ("INSERT INTO effects (subject, sequence, value) VALUES ('', $1::bigint, '')", "DataError ("),
+        ("SELECT $1::text::int", "NumericValueOutOfRangeError: 22003 ("),
+        (
+            "INSERT INTO projection VALUES ($1::text, '', 1), ($1::text, '', 1)",
+            "UniqueViolationError: projection projection_pkey 23505 (",
+        ),
+    ],
+)
+async def test_a_value_that_the_database_refuses_is_the_messages_fault_and_is_not_quoted(
+    deliver: Deliver, probe: Probe, statement: str, reason: str
+) -> None:
+    async def store(tx: Transaction, _: Sequence[Message]) -> None:
+        await tx.connection.execute(statement, "13800138000")
+
+    await deliver(probe.with_(handle=store), story(deliver, probe, uuid4(), "a"))
+    [letter] = await probe.rows("dead_letters")
+    assert letter["reason"].startswith(reason)
+    assert "13800138000" not in letter["reason"]
 
 
 async def test_too_many_dead_letters_stop_the_delivery_before_the_topic_is_empty(
