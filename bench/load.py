@@ -11,6 +11,7 @@ import json
 import sys
 import time
 from collections import Counter
+from typing import cast
 
 import uvloop
 
@@ -31,8 +32,8 @@ class Connection(asyncio.Protocol):
         self.sent_at = 0.0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self.transport = transport
+        """Send the first request."""
+        self.transport = cast("asyncio.Transport", transport)
         self._send()
 
     def _send(self) -> None:
@@ -41,6 +42,7 @@ class Connection(asyncio.Protocol):
         self.next += CONNECTIONS
 
     def data_received(self, data: bytes) -> None:
+        """Read the answer; send the next."""
         self.buffer += data
         head_end = self.buffer.find(b"\r\n\r\n")
         if head_end < 0:
@@ -66,6 +68,7 @@ class Connection(asyncio.Protocol):
                 self.done.set_result(None)
 
     def connection_lost(self, exc: Exception | None) -> None:
+        """Tell whoever waits."""
         if not self.done.done():
             self.done.set_exception(exc or ConnectionError("the server closed the connection"))
 
