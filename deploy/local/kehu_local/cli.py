@@ -22,6 +22,7 @@ from kehu_local import clock, lock, topics
 from kehu_local.api import token_of_client, token_of_user
 from kehu_local.dead_letters import dead_letters
 from kehu_local.failures import Failed
+from kehu_local.importers.commands import imports
 from kehu_local.plan import Plan, choose_ports, find_root
 from kehu_local.status import show_status
 
@@ -41,6 +42,7 @@ topic_commands = typer.Typer(help="The broker's topics.", no_args_is_help=True)
 app.add_typer(clock_commands, name="clock")
 app.add_typer(topic_commands, name="topics")
 app.add_typer(dead_letters, name="dead-letters")
+app.add_typer(imports, name="import")
 
 out = Console(highlight=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
