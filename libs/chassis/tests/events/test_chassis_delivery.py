@@ -269,7 +269,7 @@ async def test_an_outage_of_the_database_blames_no_message(deliver: Deliver, pro
 @pytest.mark.parametrize(
     ("statement", "reason"),
     [
-        ("INSERT INTO effects (subject, sequence, value) VALUES ('', $1::bigint, '')", "DataError ("),
+        ("INSERT INTO effects (subject, sequence, value) VALUES ('', $1::bigint, '')", "DataError: 22000 ("),
         ("SELECT $1::text::int", "NumericValueOutOfRangeError: 22003 ("),
         (
             "INSERT INTO projection VALUES ($1::text, '', 1), ($1::text, '', 1)",
