@@ -7,7 +7,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 from bench.house import House
 from bench.report import Measurement
@@ -68,7 +68,8 @@ def measure(house: House, *, seconds: float, rounds: int) -> list[Measurement]:
     """Ours and the peer in turn, on the same database."""
     asyncio.run(house.migrate(DEFINITION))
     statements = house.folder / "statements.pickle"
-    customer_id: UUID = asyncio.run(record(house.dsn("customer", "api"), house.folder / "keys.json", statements))
+    customer_id, recorded = asyncio.run(record(house.dsn("customer", "api"), house.folder / "keys.json"))
+    statements.write_bytes(recorded)
     token = house.issuer.token(["system"], expires_in=3600)
     ours, peer = free_port(), free_port()
     peer_environment = {

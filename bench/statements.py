@@ -66,8 +66,8 @@ class _RecordedDatabase(Database):
         await super().give_back(original, broken=broken)
 
 
-async def record(dsn: str, key_file: Path, into: Path) -> UUID:
-    """Register one customer and read it back; the statements of both stand in the file afterwards."""
+async def record(dsn: str, key_file: Path) -> tuple[UUID, bytes]:
+    """Register one customer and read it back: the customer's id, and the statements of both, pickled."""
     database = await _RecordedDatabase.connect(dsn, schema="customer")
     database.recording = Recording()
     try:
@@ -84,5 +84,4 @@ async def record(dsn: str, key_file: Path, into: Path) -> UUID:
             read.answer = response.json()
     finally:
         await database.close()
-    into.write_bytes(pickle.dumps({"read": read, "write": write}))
-    return UUID(write.answer["id"])
+    return UUID(write.answer["id"]), pickle.dumps({"read": read, "write": write})
