@@ -219,7 +219,8 @@ async def _write(tx: Transaction, population: Sequence[CustomerFacts]) -> None:
     ]
     holdings, days, movements = [], [], []
     for one in population:
-        for fact in (*one.balances, *one.transactions, *one.products):
+        facts: list[BalanceFact | TransactionFact | ProductFact] = [*one.balances, *one.transactions, *one.products]
+        for fact in facts:
             opened, closed = (fact.opened_on, fact.closed_on) if isinstance(fact, ProductFact) else (None, None)
             product = (fact.product_class.value, fact.product_code)
             holdings.append((one.customer_id, fact.account_id, "owner", True, *product, None, opened, closed, 1))
@@ -315,6 +316,7 @@ def test_news_that_concern_no_condition_change_no_verdict(
     for row in rows:
         kind = row.kind if isinstance(row, TransactionFact) else None
         news = News(fact, row.product_class, row.product_code, row.currency, kind, row.business_date)
-        before = replace(facts, **{fact: tuple(other for other in rows if other is not row)})
+        without: dict[str, Any] = {fact: tuple(other for other in rows if other is not row)}
+        before = replace(facts, **without)
         if evaluate(rule, before, TODAY) != evaluate(rule, facts, TODAY):
             assert concerns(rule, news, TODAY)

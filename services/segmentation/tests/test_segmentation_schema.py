@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import asyncpg
-from sqlalchemy.dialects import postgresql
+from sqlalchemy.dialects.postgresql.asyncpg import PGDialect_asyncpg
 
 from kehu_chassis import migrations
 from kehu_chassis.definition import ServiceDefinition
@@ -24,7 +25,7 @@ async def test_the_database_has_the_columns_that_the_code_names(service_database
     finally:
         await connection.close()
     found = {(row["relname"], row["attname"]): (row["type"], row["attnotnull"]) for row in rows}
-    dialect = postgresql.dialect()
+    dialect = PGDialect_asyncpg()  # type: ignore[no-untyped-call]  # as SQLAlchemy ships it
     for table in metadata.tables.values():
         for column in table.columns:
             kind, required = found.pop((table.name, column.name))
@@ -40,7 +41,7 @@ async def test_the_database_has_the_columns_that_the_code_names(service_database
 async def test_the_migrations_can_be_taken_back_and_done_again(
     service_database: ServiceDatabase, definition: ServiceDefinition
 ) -> None:
-    arguments = {"schema": definition.schema, "folder": definition.migrations}
+    arguments: dict[str, Any] = {"schema": definition.schema, "folder": definition.migrations}
     await asyncio.to_thread(migrations.downgrade, service_database.dsn("owner"), **arguments)
     connection = await asyncpg.connect(service_database.dsn())
     left = await connection.fetchval(
