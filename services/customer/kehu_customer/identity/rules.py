@@ -36,7 +36,7 @@ USCC_ALPHABET: Final = "0123456789ABCDEFGHJKLMNPQRTUWXY"
 USCC: Final = re.compile(rf"[{USCC_ALPHABET}]{{18}}", re.ASCII)
 USCC_WEIGHTS: Final = tuple(pow(3, place, 31) for place in range(17))
 
-OTHER_NUMBER: Final = re.compile(r"[0-9A-Z][0-9A-Z()/.\- ]{1,38}[0-9A-Z)]", re.ASCII)
+OTHER_NUMBER: Final = re.compile(r"[0-9A-Z][0-9A-Z()/.\- ]{0,38}[0-9A-Z)]", re.ASCII)
 
 
 class DocumentRefused(ValueError):

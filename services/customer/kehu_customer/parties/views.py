@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
@@ -41,9 +41,16 @@ class View:
     def registered(self, party: RegisteredParty, draft: PartyDraft, at: datetime) -> dict[str, Any]:
         """A customer that has just been registered, as its row now stands."""
         return {
-            **asdict(draft),
             "id": party.customer_id,
             "customer_number": party.customer_number,
+            "kind": draft.kind,
+            "status": draft.status,
+            "gender": draft.gender,
+            "nationality": draft.nationality,
+            "industry": draft.industry,
+            "occupation": draft.occupation,
+            "language": draft.language,
+            "customer_since": draft.customer_since,
             "name": draft.name if self.clear_names else mask_name(draft.name, draft.kind),
             "birth_year": draft.birth_date.year if draft.birth_date else None,
             "unit_id": party.unit_id,
