@@ -64,7 +64,9 @@ class BankDoor:
         finally:
             await self._producer.stop()
 
-    async def send(self, statement: Inbound, *, at: datetime, sequence: int, key: str | None = None) -> None:
+    async def send(
+        self, statement: Inbound, *, at: datetime, sequence: int, key: str | None = None, partition: int | None = None
+    ) -> None:
         """State something.
 
         Args:
@@ -72,6 +74,7 @@ class BankDoor:
             at: the business time of the fact.
             sequence: rises with each statement about the same thing.
             key: what orders it among others, its own id unless told: a transaction goes under its account's.
+            partition: the key's own unless told; statements in one partition are taken in the order they are given.
         """
         source = f"urn:bank:{statement.source}"
         identity = uuid5(NAMESPACE_URL, f"{source}/{statement.event_type}/{statement.source_id}/{sequence}")
@@ -90,7 +93,8 @@ class BankDoor:
             await self._settle(MOST_UNDER_WAY // 2)
         body = statement.model_dump_json(exclude_none=True).encode()
         place = (key or statement.source_id).encode()
-        self._under_way.append(await self._producer.send(statement.topic, body, key=place, headers=headers))
+        sent = await self._producer.send(statement.topic, body, key=place, headers=headers, partition=partition)
+        self._under_way.append(sent)
         self.sent += 1
 
     async def flush(self) -> None:
