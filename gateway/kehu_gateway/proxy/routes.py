@@ -17,6 +17,7 @@ from kehu_gateway.resources import resources_of
 
 __all__ = ["Proxy", "routes"]
 
+_ANNOUNCES_A_BODY: Final = frozenset({b"content-length", b"transfer-encoding"})
 _ENCODED_SLASH: Final = re.compile(rb"%(?:2f|5c)", re.IGNORECASE)
 
 
@@ -45,7 +46,9 @@ class Proxy:
         if owner is None:
             raise NotFound
         scope["route"] = _Label(f"(proxy) {owner}")
-        body = await limited_body(request, runtime_of(request).settings.max_body_bytes)
+        body = None
+        if any(name in _ANNOUNCES_A_BODY for name, _ in scope["headers"]):
+            body = await limited_body(request, runtime_of(request).settings.max_body_bytes)
         await resources_of(request).upstreams[owner].forward(scope, body or None, send)
 
 

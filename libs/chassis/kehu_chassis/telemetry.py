@@ -231,7 +231,7 @@ def configure_logging(service: str, *, level: str = "info") -> None:
     handler = logging.StreamHandler(sys.stdout)
     handler.setFormatter(_JsonFormatter())
     logging.basicConfig(handlers=[handler], level=max(number, logging.INFO), force=True)
-    for chatty in ("httpx", "aiokafka", "asyncio"):
+    for chatty in ("httpx", "aiokafka", "asyncio", "alembic.runtime.plugins"):
         logging.getLogger(chatty).setLevel(max(number, logging.WARNING))
 
 
