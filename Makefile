@@ -29,7 +29,7 @@ lint: python web ## Check style, imports and unused dependencies
 	npm --prefix web run lint --silent
 
 types: python web ## Check types
-	@failed=; for part in $(PACKAGES) tests bench; do $(BIN)/mypy $$part || failed=1; done; [ -z "$$failed" ]
+	@failed=; for part in $(PACKAGES) deploy/docker tests bench; do $(BIN)/mypy $$part || failed=1; done; [ -z "$$failed" ]
 	npm --prefix web run types --silent
 
 contracts: python ## Write the schemas and documents that are generated from the contracts
