@@ -46,8 +46,9 @@ holdings = Table(
     Column("sequence", BigInteger, nullable=False),
     Index("holdings_account_id_idx", "account_id"),
     Index("holdings_opened_on_idx", "opened_on"),
-    Index("holdings_closed_on_idx", "closed_on"),
 )
+
+Index("holdings_closed_on_idx", holdings.c.closed_on, postgresql_where=holdings.c.closed_on.is_not(None))
 
 account_days = Table(
     "account_days",

@@ -43,7 +43,7 @@ CREATE TABLE holdings (
 );
 CREATE INDEX holdings_account_id_idx ON holdings (account_id);
 CREATE INDEX holdings_opened_on_idx ON holdings (opened_on);
-CREATE INDEX holdings_closed_on_idx ON holdings (closed_on);
+CREATE INDEX holdings_closed_on_idx ON holdings (closed_on) WHERE closed_on IS NOT NULL;
 
 CREATE TABLE account_days (
     customer_id uuid,
