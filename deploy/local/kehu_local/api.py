@@ -10,7 +10,6 @@ import httpx
 
 from kehu_local.failures import Failed
 from kehu_local.plan import Plan
-from kehu_local.secrets import client_secret_file
 
 __all__ = ["Api", "token_of_client", "token_of_user"]
 
@@ -56,7 +55,7 @@ def token_of_user(plan: Plan, user: str) -> str:
 
 def token_of_client(plan: Plan, client: str) -> str:
     """An access token of a system, by the client credentials grant. Raises `Failed`."""
-    path: Path = client_secret_file(plan, client)
+    path: Path = plan.client_secrets / client
     try:
         secret = path.read_text(encoding="utf-8")
     except OSError as error:

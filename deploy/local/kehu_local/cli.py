@@ -9,7 +9,7 @@ import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 from rich.console import Console
@@ -18,13 +18,14 @@ from rich.table import Table
 
 from kehu_chassis.clock import SuiteClock
 from kehu_chassis.testing.servers import ServerFailed
-from kehu_local import clock, lock, topics
-from kehu_local.api import token_of_client, token_of_user
+from kehu_local import clock, lock
 from kehu_local.dead_letters import dead_letters
 from kehu_local.failures import Failed
 from kehu_local.importers.commands import imports
 from kehu_local.plan import Plan, choose_ports, find_root
-from kehu_local.status import show_status
+
+if TYPE_CHECKING:
+    from kehu_local.topics import Change
 
 __all__ = ["app", "main"]
 
@@ -83,7 +84,7 @@ def up(  # noqa: PLR0913 - each is an option of the command line.
     quiet: Annotated[bool, typer.Option("--quiet", help="Do not stream the processes' logs.")] = False,
 ) -> None:
     """Start everything and stay; Ctrl-C stops it."""
-    from kehu_local.runner import Runner  # noqa: PLC0415 - the other commands need no server code.
+    from kehu_local.runner import Runner  # noqa: PLC0415 - each command loads its own code, so that all of them are quick.
 
     plan = Plan(
         root=find_root(), data=_data(data), ports=choose_ports(port or [], port_offset), kafka=kafka, postgres=postgres
@@ -116,6 +117,8 @@ def down(data: Data = None) -> None:
 @app.command()
 def status(data: Data = None) -> None:
     """Show which processes are ready, and what they take of memory."""
+    from kehu_local.status import show_status  # noqa: PLC0415 - see `up`.
+
     if not show_status(_suite(data), out):
         raise typer.Exit(1)
 
@@ -127,6 +130,8 @@ def token(
     data: Data = None,
 ) -> None:
     """Print an access token of a demo user or of a system."""
+    from kehu_local.api import token_of_client, token_of_user  # noqa: PLC0415 - see `up`.
+
     if (user is None) == (client is None):
         raise Failed("Name either a user or a client.", "For example: kehu token --user rm")
     plan = _suite(data)
@@ -168,7 +173,7 @@ def replay(
     data: Data = None,
 ) -> None:
     """Rebuild a projection from its topics; the suite may run meanwhile."""
-    from kehu_local.replay import replay as run  # noqa: PLC0415 - imports the service.
+    from kehu_local.replay import replay as run  # noqa: PLC0415 - see `up`.
 
     out.print(f"{run(_suite(data), service, subscription)} messages read")
 
@@ -176,19 +181,23 @@ def replay(
 @topic_commands.command("plan")
 def plan_topics(data: Data = None) -> None:
     """Show how the broker differs from the topic file."""
+    from kehu_local import topics  # noqa: PLC0415 - see `up`.
+
     _show_changes(asyncio.run(topics.plan_topics(_suite(data).kafka_bootstrap)), "would be changed")
 
 
 @topic_commands.command("apply")
 def apply_topics(data: Data = None) -> None:
     """Make the broker agree with the topic file."""
+    from kehu_local import topics  # noqa: PLC0415 - see `up`.
+
     changes = asyncio.run(topics.apply_topics(_suite(data).kafka_bootstrap))
     _show_changes(changes, "changed")
     if any(not change.applicable for change in changes):
         raise typer.Exit(1)
 
 
-def _show_changes(changes: Sequence[topics.Change], done: str) -> None:
+def _show_changes(changes: Sequence[Change], done: str) -> None:
     for change in changes:
         out.print(f"{change.topic}: {change.what}" + ("" if change.applicable else "  [bold](needs a person)[/bold]"))
     out.print(f"{sum(change.applicable for change in changes)} {done}" if changes else "The broker agrees.")

@@ -17,7 +17,7 @@ from typing import Final
 from kehu_local.environment import process_environment
 from kehu_local.failures import Failed
 from kehu_local.plan import PORTS, SERVICES, Plan
-from kehu_local.secrets import Secrets, client_secret_file, issuer_key_file
+from kehu_local.secrets import Secrets
 from kehu_local.store import provision
 from kehu_local.topics import apply_topics
 
@@ -56,11 +56,11 @@ def write_secrets(folder: Path) -> None:
             _write(folder / service / f"{command}.env", lines)
     for service in KEEPS_PERSONAL_DATA:
         _copy(plan.key_file, folder / service / "keys.json")
-    _copy(client_secret_file(plan, "campaigns-service"), folder / "campaigns" / "client-secret")
-    _copy(issuer_key_file(plan), folder / "gateway" / "issuer.pem")
+    _copy(plan.client_secrets / "campaigns-service", folder / "campaigns" / "client-secret")
+    _copy(plan.issuer_key_file, folder / "gateway" / "issuer.pem")
     clients = folder / "gateway" / "clients"
     clients.mkdir(exist_ok=True)
-    for file in client_secret_file(plan, "any").parent.iterdir():
+    for file in plan.client_secrets.iterdir():
         _copy(file, clients / file.name)
 
 

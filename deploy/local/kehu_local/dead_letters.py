@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
-from kehu_local.api import Api, token_of_user
 from kehu_local.failures import Failed
 from kehu_local.plan import SERVICES, Plan, find_root
+
+if TYPE_CHECKING:
+    from kehu_local.api import Api
 
 __all__ = ["dead_letters"]
 
@@ -26,6 +28,8 @@ Data = Annotated[Path | None, typer.Option("--data", envvar="KEHU_DATA", help="T
 
 
 def _api(data: Path | None, service: str, user: str) -> Api:
+    from kehu_local.api import Api, token_of_user  # noqa: PLC0415 - the other commands need no HTTP.
+
     if service not in SERVICES:
         raise Failed(f"There is no service {service!r}.", f"The services are: {', '.join(SERVICES)}.")
     root = find_root()

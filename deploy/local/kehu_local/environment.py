@@ -7,7 +7,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 from kehu_chassis.provision import role_name
 from kehu_local.plan import HOST, SERVICES, Plan
-from kehu_local.secrets import Secrets, client_secret_file, issuer_key_file
+from kehu_local.secrets import Secrets
 
 __all__ = ["DATABASE", "admin_dsn", "database_dsn", "process_environment"]
 
@@ -56,14 +56,14 @@ def _of_service(plan: Plan, secrets: Secrets, service: str) -> dict[str, str]:
         return {
             "CAMPAIGNS_CUSTOMER_URL": urls["customer"],
             "CAMPAIGNS_TOKEN_URL": f"{plan.gateway_url}/oauth2/token",
-            "CAMPAIGNS_CLIENT_SECRET_FILE": str(client_secret_file(plan, "campaigns-service")),
+            "CAMPAIGNS_CLIENT_SECRET_FILE": str(plan.client_secrets / "campaigns-service"),
         }
     if service == "gateway":
         return {
             "GATEWAY_PUBLIC_URL": plan.gateway_url,
             "GATEWAY_CONSOLE": str(plan.console),
-            "GATEWAY_ISSUER_KEY_FILE": str(issuer_key_file(plan)),
-            "GATEWAY_CLIENT_SECRETS": str(plan.secrets / "clients"),
+            "GATEWAY_ISSUER_KEY_FILE": str(plan.issuer_key_file),
+            "GATEWAY_CLIENT_SECRETS": str(plan.client_secrets),
             "GATEWAY_SESSION_KEY": secrets.session_key,
         } | {f"GATEWAY_{name.upper()}_URL": url for name, url in urls.items()}
     return {}

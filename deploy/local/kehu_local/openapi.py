@@ -28,9 +28,7 @@ DEFINITIONS = (GATEWAY, CUSTOMER, SEGMENTATION, COMPLAINTS, CAMPAIGNS)
 
 def describe() -> dict[str, Any]:
     """The document, as the gateway serves it when all services are up."""
-    return merge(
-        {definition.name: _document(definition) for definition in DEFINITIONS}, title="Kehu", version="1"
-    )
+    return merge({definition.name: _document(definition) for definition in DEFINITIONS}, title="Kehu", version="1")
 
 
 def _document(definition: ServiceDefinition) -> dict[str, Any]:

@@ -81,6 +81,16 @@ class Plan:
         return self.secrets / "keys.json"
 
     @property
+    def issuer_key_file(self) -> Path:
+        """The private key that the built-in issuer signs with."""
+        return self.secrets / "issuer.pem"
+
+    @property
+    def client_secrets(self) -> Path:
+        """The secrets by which the built-in issuer knows systems, each in a file of its name."""
+        return self.secrets / "clients"
+
+    @property
     def kafka_bootstrap(self) -> str:
         """The broker's address."""
         return self.kafka or f"{HOST}:{self.ports['kafka']}"

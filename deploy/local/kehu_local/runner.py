@@ -25,8 +25,8 @@ from kehu_local.topics import apply_topics
 __all__ = ["Runner"]
 
 READY_WITHIN: Final = 90.0
-CHILDREN_STOP_WITHIN: Final = 7.0
-SERVER_STOP_WITHIN: Final = 3.5
+CHILDREN_STOP_WITHIN: Final = 6.0
+SERVERS_STOP_WITHIN: Final = 8.0
 NOT_HTTP: Final = frozenset({"postgres", "kafka", "kafka-controller"})
 
 
@@ -183,9 +183,11 @@ class Runner:
 
     def _stop(self, supervisor: Supervisor) -> None:
         supervisor.stop(CHILDREN_STOP_WITHIN)
-        # The broker first: nothing writes any more, and it may take longest.
-        for server in reversed(self._servers):
-            server.stop(timeout=SERVER_STOP_WITHIN)
+        deadline = time.monotonic() + SERVERS_STOP_WITHIN
+        for server in self._servers:
+            server.ask_to_stop()
+        for server in self._servers:
+            server.stop(timeout=max(0.1, deadline - time.monotonic()))
 
     def _step(self, done: str) -> _Step:
         return _Step(self._say, done)

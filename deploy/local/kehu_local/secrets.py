@@ -18,7 +18,7 @@ from kehu_chassis.provision import ROLES
 from kehu_local.failures import Failed
 from kehu_local.plan import Plan, write_json
 
-__all__ = ["CLIENTS", "SCHEMAS", "Secrets", "client_secret_file", "issuer_key_file"]
+__all__ = ["CLIENTS", "SCHEMAS", "Secrets"]
 
 CLIENTS: Final = ("core-banking", "mobile-bank", "campaigns-service")
 """The systems that the built-in issuer knows."""
@@ -45,11 +45,11 @@ class Secrets:
             if not plan.key_file.exists():
                 _refuse_lost(plan, plan.key_file)
                 create_key_file(plan.key_file)
-            if not issuer_key_file(plan).exists():
-                _write_new(issuer_key_file(plan), _new_issuer_key())
+            if not plan.issuer_key_file.exists():
+                _write_new(plan.issuer_key_file, _new_issuer_key())
             for client in CLIENTS:
-                if not client_secret_file(plan, client).exists():
-                    _write_new(client_secret_file(plan, client), secrets.token_urlsafe(32).encode())
+                if not (plan.client_secrets / client).exists():
+                    _write_new(plan.client_secrets / client, secrets.token_urlsafe(32).encode())
             content = json.loads(path.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
             cause = f"The secrets in {plan.secrets} cannot be used: {error}"
@@ -57,16 +57,6 @@ class Secrets:
                 cause, "Make the folder readable and writable for you, or choose another data folder."
             ) from error
         return cls(content["superuser"], content["roles"], content["session_key"])
-
-
-def issuer_key_file(plan: Plan) -> Path:
-    """The private key that the built-in issuer signs with."""
-    return plan.secrets / "issuer.pem"
-
-
-def client_secret_file(plan: Plan, client: str) -> Path:
-    """The secret by which the built-in issuer knows a system."""
-    return plan.secrets / "clients" / client
 
 
 def _new() -> dict[str, object]:

@@ -119,12 +119,17 @@ class Server(ABC):
                 return
         raise ServerFailed(f"{self.name} of an earlier run (process {pid}) does not end.", f"End it: kill -9 {pid}")
 
+    def ask_to_stop(self) -> None:
+        """Begin to stop the server cleanly; `stop` must follow. So several servers stop at the same time."""
+        if self._process is not None and self._process.poll() is None:
+            self._process.send_signal(self.stop_signal)
+
     def stop(self, *, timeout: float = 10) -> None:
         """Stop the server cleanly, by force when that takes too long. Harmless when it does not run."""
         if self._process is None:
             return
         if self._process.poll() is None:
-            self._process.send_signal(self.stop_signal)
+            self.ask_to_stop()
             try:
                 self._process.wait(timeout)
             except subprocess.TimeoutExpired:
