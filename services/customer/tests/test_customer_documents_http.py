@@ -11,7 +11,7 @@ import pytest
 from kehu_chassis.clock import FixedClock
 from kehu_chassis.testing.http import TestApp
 from kehu_contracts.access import Role
-from kehu_contracts.customer import CustomerProfileChanged
+from kehu_contracts.customer import CustomerProfileChanged, CustomerState
 
 from .conftest import People
 from .test_customer_consents_http import register
@@ -32,6 +32,23 @@ async def test_a_document_is_added_masked_and_told(people: People, outbox_rows: 
     assert (await people.rm.get(path)).json()["items"][1] == given
     (event,) = await outbox_rows(CustomerProfileChanged)
     assert event["data"]["changed"] == ["documents"]
+
+
+async def test_a_resident_id_tells_birth_date_and_gender_that_were_not_known(
+    people: People, outbox_rows: OutboxRows
+) -> None:
+    customer_id = await register(people, documents=[])
+    body = {"type": "resident_id", "number": "11010519491231002X"}
+    assert (await people.rm.post(f"/api/v1/customers/{customer_id}/documents", json=body)).status_code == 201
+    read = (await people.rm.get(f"/api/v1/customers/{customer_id}")).json()
+    assert (read["birth_year"], read["gender"], read["version"]) == (1949, "female", 2)
+    (event,) = await outbox_rows(CustomerProfileChanged)
+    assert event["data"]["changed"] == ["birth_date", "gender", "documents"]
+    state = (await outbox_rows(CustomerState))[-1]["data"]
+    assert (state["birth_year"], state["gender"]) == (1949, "female")
+    other = await register(people, documents=[], birth_date="1950-01-01")
+    refused = await people.rm.post(f"/api/v1/customers/{other}/documents", json=body)
+    assert refused.json()["errors"][0]["code"] == "party.birth_date_differs"
 
 
 async def test_a_document_expires_after_its_last_day_at_the_bank(people: People, clock: FixedClock) -> None:

@@ -112,6 +112,7 @@ async def test_a_registration_tells_its_events_and_leaves_its_audit_row(
         ({"birth_date": "1950-01-01"}, "#/birth_date", "party.birth_date_differs"),
         ({"birth_date": "2027-01-01", "documents": []}, "#/birth_date", "party.birth_date"),
         ({"unit_id": str(an_id("west"))}, "#/unit_id", None),
+        ({"primary_rm_id": str(an_id("rm2"))}, "#/primary_rm_id", None),
         ({"unit_id": str(an_id("nowhere"))}, "#/unit_id", None),
     ],
 )

@@ -9,17 +9,19 @@ from uuid import UUID
 from sqlalchemy import insert, update
 
 from kehu_chassis.database import Record, Transaction
-from kehu_contracts.codes import PartyKind
+from kehu_contracts.codes import Gender, PartyKind
 from kehu_customer.deeds import Deed
 from kehu_customer.identity.problems import DocumentKnown
 from kehu_customer.identity.queries import list_documents
 from kehu_customer.identity.rules import DocumentRefused, read_resident_id
 from kehu_customer.identity.tables import documents
+from kehu_customer.parties.attributes import standing_attributes, write_attributes
 from kehu_customer.parties.changes import touch
 from kehu_customer.parties.drafts import DocumentDraft
 from kehu_customer.parties.queries import lock_customer
 from kehu_customer.parties.rules import PERSONS
-from kehu_customer.parties.sealing import BIRTH_DATE, DOCUMENT, document_row
+from kehu_customer.parties.sealing import DOCUMENT, document_row
+from kehu_customer.parties.state import emit_state
 from kehu_customer.vault import Vault
 
 __all__ = ["add_document", "insert_document", "known_document", "resident_id_of", "restate_documents"]
@@ -44,26 +46,35 @@ async def add_document(tx: Transaction, deed: Deed, customer_id: UUID, document:
     held = await list_documents(tx, customer_id)
     if known_document(deed.vault, held, document) is not None:
         raise DocumentKnown
-    _check_fit(deed, row, held, document)
+    facts = _facts(deed, row, held, document)
     added = await insert_document(tx, deed, row, document)
-    await touch(tx, deed, customer_id, ("documents",), action="customer.document_added")
+    if facts:
+        await write_attributes(tx, deed, row, facts)
+    changed = (*sorted(facts), "documents")
+    await touch(tx, deed, customer_id, changed, action="customer.document_added")
+    if facts:
+        await emit_state(tx, [customer_id], at=deed.at)
     return added
 
 
-def _check_fit(deed: Deed, row: Any, held: Sequence[Any], document: DocumentDraft) -> None:
+def _facts(deed: Deed, row: Any, held: Sequence[Any], document: DocumentDraft) -> dict[str, Any]:
+    """Birth date and gender that a resident ID tells and that were not known; refuses what cannot be the customer's."""
     kind = PartyKind(row["kind"])
     if document.type == "uscc" and kind is PartyKind.INDIVIDUAL:
         raise DocumentRefused("document.kind", "An individual has no credit code.", "type")
     if document.type != "resident_id":
-        return
+        return {}
     if kind not in PERSONS:
         raise DocumentRefused("document.kind", "Only a person has a resident ID.", "type")
     if any(paper["type"] == "resident_id" for paper in held):
         raise DocumentRefused("document.second_resident_id", "A person has one resident ID number.", "type")
-    if row["birth_date_sealed"] is not None:
-        sealed = deed.vault.open(deed.vault.key_of(row), row["birth_date_sealed"], BIRTH_DATE, row["id"])
-        if read_resident_id(document.number, deed.on).birth_date.isoformat() != sealed:
-            raise DocumentRefused("party.birth_date_differs", "The customer's birth date is another.", "number")
+    told, standing = read_resident_id(document.number, deed.on), standing_attributes(deed.vault, row)
+    if standing["birth_date"] not in {None, told.birth_date}:
+        raise DocumentRefused("party.birth_date_differs", "The customer's birth date is another.")
+    if standing["gender"] not in {Gender.UNKNOWN, told.gender}:
+        raise DocumentRefused("party.gender_differs", "The customer's gender is another.")
+    facts = {"birth_date": told.birth_date, "gender": told.gender}
+    return {name: value for name, value in facts.items() if standing[name] != value}
 
 
 async def insert_document(tx: Transaction, deed: Deed, row: Record, document: DocumentDraft) -> Record:

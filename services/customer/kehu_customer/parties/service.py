@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import date, datetime
+from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
@@ -20,16 +20,17 @@ from kehu_chassis.database import Record, Transaction
 from kehu_chassis.http import check_version
 from kehu_chassis.problems import FieldProblem, NotFound, ValidationProblem
 from kehu_chassis.scope import Reach
-from kehu_contracts.codes import CustomerStatus, Gender, PartyKind
+from kehu_contracts.codes import Gender, PartyKind
 from kehu_customer.deeds import Deed
 from kehu_customer.identity.service import resident_id_of, restate_documents
 from kehu_customer.ownership.queries import check_owner
 from kehu_customer.parties import queries
+from kehu_customer.parties.attributes import standing_attributes, write_attributes
 from kehu_customer.parties.changes import touch
 from kehu_customer.parties.drafts import ContactDraft, NameType, PartyDraft, RegisteredParty
 from kehu_customer.parties.registration import register_parties, register_party
 from kehu_customer.parties.rules import check_attributes
-from kehu_customer.parties.sealing import BIRTH_DATE, CUSTOMER_NAME, EMPLOYER, NAME, contact_row, name_row
+from kehu_customer.parties.sealing import CUSTOMER_NAME, NAME, contact_row, name_row
 from kehu_customer.parties.state import emit_state
 from kehu_customer.parties.tables import contact_points, customers, party_names
 from kehu_customer.vault import Vault
@@ -60,48 +61,19 @@ _CONTACT_COLUMNS: Final = (
 )  # fmt: skip
 
 
-def _stored(vault: Vault, row: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
-    """Given attributes as the columns that hold them."""
-    columns = {name: value for name, value in values.items() if name not in {"birth_date", "employer"}}
-    key = vault.key_of(row)
-    if "birth_date" in values:
-        birth_date: date | None = values["birth_date"]
-        written = birth_date.isoformat() if birth_date else None
-        columns["birth_year"] = birth_date.year if birth_date else None
-        columns["birth_date_sealed"] = vault.seal_optional(key, written, BIRTH_DATE, row["id"])
-    if "employer" in values:
-        columns["employer_sealed"] = vault.seal_optional(key, values["employer"], EMPLOYER, row["id"])
-    return columns
-
-
-def _standing(vault: Vault, row: Mapping[str, Any]) -> dict[str, Any]:
-    """The attributes of a row as a draft has them."""
-    key = vault.key_of(row)
-    birth_date = vault.open_optional(key, row["birth_date_sealed"], BIRTH_DATE, row["id"])
-    return {
-        "status": CustomerStatus(row["status"]),
-        "gender": Gender(row["gender"]),
-        "birth_date": date.fromisoformat(birth_date) if birth_date else None,
-        "nationality": row["nationality"],
-        "industry": row["industry"],
-        "occupation": row["occupation"],
-        "language": row["language"],
-        "employer": vault.open_optional(key, row["employer_sealed"], EMPLOYER, row["id"]),
-    }
-
-
 async def open_customer(tx: Transaction, deed: Deed, draft: PartyDraft, principal: Principal) -> RegisteredParty:
     """Register a checked party on behalf of a person; its owner is the unit stated, else the person's own.
 
     Raises:
         ValidationProblem: the unit or the manager cannot own the customer.
     """
-    if draft.unit_id is None and principal.staff_id is not None:
+    unit_was_named = draft.unit_id is not None
+    if not unit_was_named and principal.staff_id is not None:
         draft = replace(draft, unit_id=await queries.unit_of_staff(tx, principal.staff_id))
-    elif draft.unit_id is not None:
-        await check_owner(tx, draft.unit_id, draft.primary_rm_id)
-    if draft.unit_id is None and principal.scope.kind is not Reach.ALL:
+    if draft.unit_id is None and (principal.scope.kind is not Reach.ALL or draft.primary_rm_id is not None):
         raise ValidationProblem(errors=[_NO_UNIT])
+    if draft.unit_id is not None and (unit_was_named or draft.primary_rm_id is not None):
+        await check_owner(tx, draft.unit_id, draft.primary_rm_id)
     registered = await register_party(tx, deed.vault, draft, actor=deed.actor_name, at=deed.at)
     resource = ("customer", registered.customer_id)
     await audit.record(tx, actor=principal, action="customer.registered", resource=resource, at=deed.at)
@@ -120,13 +92,13 @@ async def change_customer(
     """
     row = await queries.lock_customer(tx, customer_id)
     check_version(row["version"], expected_version)
-    standing = _standing(deed.vault, row)
+    standing = standing_attributes(deed.vault, row)
     news = {name: value for name, value in values.items() if standing[name] != value}
     if not news:
         return row
     number = await resident_id_of(tx, deed.vault, row)
     check_attributes({**news, "kind": PartyKind(row["kind"])}, number, deed.on)
-    await tx.execute(update(customers).where(customers.c.id == customer_id).values(_stored(deed.vault, row, news)))
+    await write_attributes(tx, deed, row, news)
     changed = await touch(tx, deed, customer_id, tuple(sorted(news)), action="customer.changed")
     await emit_state(tx, [customer_id], at=deed.at)
     return changed
@@ -232,7 +204,7 @@ async def restate_party(  # noqa: PLR0913  what a source states, and as whom and
     """
     deed = Deed(vault, actor, at)
     row = await queries.lock_customer(tx, customer_id)
-    standing = _standing(vault, row)
+    standing = standing_attributes(vault, row)
     stated = {name: getattr(draft, name) for name in standing if name != "language"}
     known = {name: value for name, value in stated.items() if value is not None and value is not Gender.UNKNOWN}
     news = {name: value for name, value in sorted(known.items()) if standing[name] != value}
@@ -246,7 +218,7 @@ async def restate_party(  # noqa: PLR0913  what a source states, and as whom and
     if not changed:
         return ()
     if news:
-        await tx.execute(update(customers).where(customers.c.id == customer_id).values(_stored(vault, row, news)))
+        await write_attributes(tx, deed, row, news)
     await touch(tx, deed, customer_id, tuple(changed), action="customer.restated")
     if news:
         await emit_state(tx, [customer_id], at=at)
