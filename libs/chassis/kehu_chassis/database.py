@@ -268,20 +268,19 @@ class Database:
     async def acquire(self, opening: str) -> Any:
         """Take a connection and begin on it. Called by `begin` alone."""
         # A pooled connection may have died unseen: nothing has happened on it yet, so another may be tried.
-        for attempt in (1, 2):
+        for _ in range(2):
             connection = await self._take()
             try:
                 await connection.execute(opening)
-            except _CUT:
+            except _CUT as error:
                 await self.give_back(connection, broken=True)
-                if attempt == 2:
-                    raise
+                cut = error
             except BaseException:
                 await self.give_back(connection, broken=True)
                 raise
             else:
                 return connection
-        raise AssertionError
+        raise DatabaseUnavailable("the connection was lost") from cut
 
     async def _take(self) -> Any:
         try:

@@ -1,4 +1,4 @@
-"""Brings messages to a subscription's handler: a batch in one transaction, and one by one when the batch fails.
+"""Brings messages to a subscription's handler: a batch in one transaction, and the failing one alone when it fails.
 
 Whatever the broker does, what is here holds: a message takes effect once, those of one subject in order, and a message
 that cannot be handled stops none but those of its own key. Nothing here knows Kafka.
@@ -54,7 +54,7 @@ class Delivery:
         self._side_effects = side_effects
 
     async def batch(self, messages: Sequence[Message]) -> None:
-        """Apply messages in one transaction; when the handler fails, one by one with retries, then bury what fails.
+        """Apply messages in one transaction; when the handler fails, halve them until what fails stands alone.
 
         Raises:
             TooManyDeadLetters: the limit was passed; messages not yet applied will be delivered again.
@@ -68,14 +68,13 @@ class Delivery:
         except Exception as error:
             if not self._side_effects:
                 raise
-            log.warning(
-                "consumer.batch_failed",
-                subscription=self._subscription.name,
-                size=len(messages),
-                reason=describe(error),
-            )
-            for message in messages:
-                await self._alone(message)
+            name, size = self._subscription.name, len(messages)
+            log.warning("consumer.batch_failed", subscription=name, size=size, reason=describe(error))
+            if size == 1:
+                await self._alone(messages[0])
+            else:
+                await self.batch(messages[: size // 2])
+                await self.batch(messages[size // 2 :])
 
     async def _together(self, messages: Sequence[Message]) -> None:
         async with self._database.begin(scope=EVERYTHING, side_effects=self._side_effects) as tx:

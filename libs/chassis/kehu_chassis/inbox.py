@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "GAP_PATIENCE",
+    "PRUNE_SLICE",
     "RETENTION",
     "Rebuilding",
     "Received",
@@ -43,6 +44,9 @@ __all__ = [
 GAP_PATIENCE: Final = timedelta(seconds=60)
 RETENTION: Final = timedelta(days=100)
 """How long ids are kept: longer than the bank's topics keep messages. Kehu's own are fenced by their sequence for ever."""
+
+PRUNE_SLICE: Final = 10_000
+"""Most ids that one transaction forgets."""
 
 COMPACTED: Final = frozenset(topic.name for topic in TOPICS if topic.cleanup == "compact")
 
@@ -299,7 +303,7 @@ DELETE FROM inbox WHERE (subscription, message_id) IN (
 """
 
 
-async def prune(tx: Transaction, *, most: int = 10_000) -> int:
-    """Forget ids older than the retention, a slice at a time, and tell how many."""
-    status: str = await tx.connection.execute(_PRUNE, technical_now() - RETENTION, most)
+async def prune(tx: Transaction) -> int:
+    """Forget ids older than the retention, at most a slice of them, and tell how many."""
+    status: str = await tx.connection.execute(_PRUNE, technical_now() - RETENTION, PRUNE_SLICE)
     return int(status.split()[1])

@@ -33,6 +33,8 @@ log = structlog.get_logger(__name__)
 SEAL_EVERY: Final = 5.0
 PRUNE_EVERY: Final = 600.0
 
+_FORGET_OTHERS: Final = "DELETE FROM consumer_states WHERE subscription <> ALL ($1::text[])"
+
 
 class ConsumerStopped(RuntimeError):
     """A consumer waits for an operator."""
@@ -99,14 +101,22 @@ class Worker:
             try:
                 await audit.seal(self._runtime.database)
                 if prune_in <= 0:
-                    async with self._runtime.database.begin() as tx:
-                        await idempotency.forget_expired(tx)
-                        await inbox.prune(tx)
+                    await self._prune()
                     prune_in = PRUNE_EVERY
             except TRANSIENT as error:
                 log.warning("worker.housekeeping_postponed", cause=describe(error))
             prune_in -= SEAL_EVERY
             await pause(0, self._stopping, shortest=SEAL_EVERY)
+
+    async def _prune(self) -> None:
+        """Forget what has had its time, and consumers that this version of the service no longer has."""
+        async with self._runtime.database.begin() as tx:
+            await idempotency.forget_expired(tx)
+            await tx.connection.execute(_FORGET_OTHERS, [consumer.subscription.name for consumer in self.consumers])
+        pruned = inbox.PRUNE_SLICE
+        while pruned == inbox.PRUNE_SLICE and not self._stopping.is_set():
+            async with self._runtime.database.begin() as tx:
+                pruned = await inbox.prune(tx)
 
     def _health_server(self) -> uvicorn.Server:
         checks = {

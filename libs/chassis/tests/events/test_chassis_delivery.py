@@ -143,6 +143,15 @@ async def test_a_poison_message_stops_its_own_key_only(
     assert await probe.effects() == ["a", "x", "y"]
 
 
+async def test_a_poison_message_is_found_by_halving_the_batch(deliver: Deliver, probe: Probe) -> None:
+    probe.poison = {"!"}
+    messages = [deliver.message(probe.changed(uuid4(), "!" if n == 21 else "v")) for n in range(32)]
+    await deliver(probe.subscription, messages)
+    assert len(await probe.effects()) == 31
+    # Halved, with the sound half of each, and what failed once more by itself.
+    assert [len(batch) for batch in probe.batches] == [32, 16, 16, 8, 4, 4, 2, 1, 1, 1, 2, 8]
+
+
 async def ask(database: Database, probe: Probe, wish: str, clock: FixedClock) -> None:
     [*_, letter] = await probe.rows("dead_letters", order="died_at")
     async with database.begin() as tx:
