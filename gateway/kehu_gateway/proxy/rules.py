@@ -24,6 +24,7 @@ _BY_RESOURCE: Final[Mapping[str, Service]] = {
     "complaints": "complaints",
     "complaint-categories": "complaints",
     "campaigns": "campaigns",
+    "contact-decisions": "campaigns",
 }
 _OF_CUSTOMERS: Final[Mapping[str, Service]] = {
     "segments": "segmentation",
