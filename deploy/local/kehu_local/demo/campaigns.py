@@ -12,12 +12,14 @@ from kehu_local.demo.people import DAYS
 from kehu_local.demo.stage import Stage
 from kehu_local.failures import Failed
 
-__all__ = ["CAMPAIGN_DAYS", "SEGMENTS_DAY", "publish_segments", "run_campaigns"]
+__all__ = ["CAMPAIGN_DAYS", "MESSAGE", "SEGMENTS", "SEGMENTS_DAY", "publish_segments", "run_campaigns"]
 
 SEGMENTS_DAY: Final = DAYS - 80
 IN_FORCE_LOOKS: Final = 240
 
-_SEGMENTS: Final[tuple[tuple[str, str, dict[str, Any]], ...]] = (
+MESSAGE: Final = "{{ salutation }}，一年期定期存款 {{ product }} 现已开放办理，利率以网点公示为准。退订回复T。"
+
+SEGMENTS: Final[tuple[tuple[str, str, dict[str, Any]], ...]] = (
     (
         "GOLD",
         "金卡或高余额客户",
@@ -68,7 +70,7 @@ CAMPAIGN_DAYS: Final = tuple(sorted({campaign[5] for campaign in _CAMPAIGNS}))
 async def publish_segments(actors: Actors) -> dict[str, str]:
     """Write and publish the segments, and wait until every customer has been judged by them."""
     ids: dict[str, str] = {}
-    for code, name, rule in _SEGMENTS:
+    for code, name, rule in SEGMENTS:
         segment = await actors.post(
             "marketer", "/segments", {"code": code, "name": name, "rule": rule}, key=f"segment-{code}"
         )
@@ -99,7 +101,7 @@ async def run_campaigns(actors: Actors, stage: Stage, segments: dict[str, str], 
             "objective": "留住到期资金，提高定期存款占比",
             "channel": channel,
             "product_code": CAMPAIGN_PRODUCT,
-            "message": "{{ salutation }}，一年期定期存款 {{ product }} 现已开放办理，利率以网点公示为准。退订回复T。",
+            "message": MESSAGE,
             "audience": {"any_of": [segments[segment]]},
             "holdout_basis_points": holdout,
             "starts_at": stage.instant(first).isoformat(),

@@ -36,6 +36,7 @@ __all__ = [
     "MakerMayNotReview",
     "TransitionRefused",
     "approve_campaign",
+    "banned_claims",
     "change_campaign",
     "complete_campaign",
     "finish",
@@ -82,7 +83,8 @@ class CampaignInvalid(ValidationProblem):
 
 
 @cache
-def _banned_claims() -> tuple[str, ...]:
+def banned_claims() -> tuple[str, ...]:
+    """What no text of the bank may claim; the list is data."""
     document = json.loads(files("kehu_campaigns.plans").joinpath("banned_claims.json").read_text(encoding="utf-8"))
     return tuple(document["claims"])
 
@@ -286,7 +288,7 @@ def _wrong_text(message: str) -> list[FieldProblem]:
         return [_wrong("/message", "template", str(refused), f"模板有误：{refused}")]
     # The text as it will be read, too: a template could put a claim together from parts.
     found = dict.fromkeys(
-        claim for text in (message, render(message, SAMPLE)) for claim in rules.banned_claims_in(text, _banned_claims())
+        claim for text in (message, render(message, SAMPLE)) for claim in rules.banned_claims_in(text, banned_claims())
     )
     return [
         _wrong("/message", "banned_claim", f"The claim {claim} is not allowed", f"禁止使用“{claim}”") for claim in found
