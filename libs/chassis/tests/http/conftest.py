@@ -172,7 +172,7 @@ TABLES = (notes, *idempotency.tables(MetaData()), *audit.tables(MetaData()), *cr
 
 async def _lay_out(dsn: str) -> None:
     connection = await asyncpg.connect(dsn)
-    dialect = postgresql.dialect()
+    dialect = postgresql.dialect()  # type: ignore[no-untyped-call]  # SQLAlchemy leaves it so.
     for table in TABLES:
         await connection.execute(str(CreateTable(table).compile(dialect=dialect)))
         for index in table.indexes:

@@ -165,7 +165,7 @@ def test_settings_come_from_the_services_prefix_and_the_shared_one(monkeypatch: 
     monkeypatch.setenv("PROBE_DATABASE_DSN", "postgresql://secret@host/db")
     monkeypatch.setenv("KEHU_ISSUER", "http://issuer.test")
     monkeypatch.setenv("KEHU_JWKS_URL", "http://issuer.test/jwks")
-    settings = Settings()  # type: ignore[call-arg]  # The environment gives them.
+    settings = Settings()
     assert settings.environment == "production"
     assert settings.issuer == "http://issuer.test"
     assert "secret" not in repr(settings)

@@ -64,8 +64,10 @@ async def test_an_answer_that_does_not_fit_its_model_rolls_the_change_back(probe
 
 
 async def test_a_refusal_rolls_back_and_is_told_in_the_callers_language(probe: TestApp, database: Database) -> None:
-    client = await probe.client(WRITER, **{"Accept-Language": "zh-CN,zh;q=0.9"})
-    body = assert_problem(await client.post("/api/v1/notes", json={"text": "taken"}), 409, "note.taken")
+    client = await probe.client(WRITER)
+    chinese = {"Accept-Language": "zh-CN,zh;q=0.9"}
+    response = await client.post("/api/v1/notes", json={"text": "taken"}, headers=chinese)
+    body = assert_problem(response, 409, "note.taken")
     assert body["title"] == "该文本已被占用"
     assert await count(database) == 0
 
