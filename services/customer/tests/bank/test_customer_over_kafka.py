@@ -19,8 +19,10 @@ from aiokafka.structs import TopicPartition
 from kehu_chassis.definition import Runtime, ServiceDefinition
 from kehu_chassis.kafka import Kafka, create_topics
 from kehu_chassis.message import Message
+from kehu_chassis.replay import rebuild
 from kehu_chassis.worker import Worker
 from kehu_contracts.topics import TOPICS
+from kehu_customer.timeline.consumers import TIMELINE
 
 Eventually = Callable[..., Any]
 
@@ -145,3 +147,9 @@ async def test_children_first_repeated_and_with_poison_everything_stands_once(
     assert all(numbers == list(range(1, len(numbers) + 1)) for numbers in by_subject.values())
     balances = await bank.rows("SELECT source_id, moved_balance FROM accounts ORDER BY 1")
     assert [row["moved_balance"] for row in balances] == [Decimal(number) for number in range(45, 50)]
+
+    entries = "SELECT customer_id, occurred_at, entry_id, type, attributes FROM timeline_entries ORDER BY 1, 2, 3"
+    before = await bank.rows(entries)
+    await rebuild(bank.database, TIMELINE, kafka)
+    assert await bank.rows(entries) == before
+    assert await bank.value("SELECT count(*) FROM outbox") == 0
