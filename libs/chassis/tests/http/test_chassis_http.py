@@ -279,11 +279,15 @@ async def test_health_tells_that_the_process_lives_and_answers_metrics(probe: Te
     assert 'kehu_http_requests_total{method="GET",route="/api/v1/notes/{note_id}",status="404"}' in metrics
 
 
-async def test_the_service_is_unavailable_and_says_so_when_its_database_is_away(probe: TestApp) -> None:
+async def test_the_service_is_unavailable_and_says_so_when_its_database_is_away(
+    probe: TestApp, free_tcp_port: int
+) -> None:
     client = await probe.client(WRITER)
-    await probe.runtime.database.close()
+    nowhere = await Database.connect(f"postgresql://postgres@127.0.0.1:{free_tcp_port}/x", schema="public", min_size=0)
+    probe.runtime.database = nowhere
     response = await client.get(f"/api/v1/notes/{uuid4()}")
     assert_problem(response, 503, "service.unavailable")
     assert response.headers["retry-after"] == "2"
     ready = await client.get("/health/ready")
-    assert (ready.status_code, ready.json()["checks"]["database"]) == (503, "InterfaceError")
+    assert (ready.status_code, ready.json()["checks"]["database"]) == (503, "DatabaseUnavailable")
+    await nowhere.close()
