@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Final
 
+from kehu_chassis.testing.servers import tethered
 from kehu_local.plan import HOST
 
 __all__ = ["SuiteProcess", "free_ports", "lives", "wait_for"]
@@ -67,7 +68,8 @@ class SuiteProcess:
 
     def start(self, *arguments: str) -> None:
         """Start it and return at once."""
-        command = [*self.command, *arguments]
+        # A run of tests that is killed leaves no suite behind.
+        command = tethered([*self.command, *arguments], signal.SIGTERM)
         self._process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
     def start_and_wait(self, *arguments: str) -> None:

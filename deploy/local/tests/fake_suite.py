@@ -56,7 +56,7 @@ class _Fakes(Processes):
 
 def main() -> int:
     data, ports, kafka = Path(sys.argv[1]), json.loads(sys.argv[2]), sys.argv[3] if len(sys.argv) > 3 else None
-    plan = Plan(root=find_root(), data=data, ports=ports, kafka=kafka)
+    plan = Plan(root=find_root(), data=data, ports=ports, kafka=kafka, postgres=os.environ.get("FAKE_SUITE_POSTGRES"))
     say = partial(print, flush=True)
     try:
         Runner(plan, with_demo=False, at=None, say=say, on_ready=lambda _: say("ready"), processes=_Fakes()).run()

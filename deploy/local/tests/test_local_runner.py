@@ -194,3 +194,18 @@ def test_a_broker_that_does_not_answer_is_named(suite: SuiteProcess) -> None:
         assert suite.end() == 1
     assert f"Kafka at {broker} does not answer" in suite.text
     assert [pid for pid in suite.server_pids() if lives(pid)] == []
+
+
+async def test_servers_that_already_run_are_used_and_not_stopped(
+    suite: SuiteProcess, postgres: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FAKE_SUITE_POSTGRES", postgres)
+    suite.start_and_wait()
+    assert suite.server_pids() == []
+    _stop(suite)
+    server = await asyncpg.connect(postgres)
+    try:
+        assert await server.fetchval("SELECT has_database_privilege('kehu_customer_api', 'kehu', 'CONNECT')")
+        await server.execute("DROP DATABASE kehu WITH (FORCE)")
+    finally:
+        await server.close()

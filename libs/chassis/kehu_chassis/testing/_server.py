@@ -17,7 +17,7 @@ from typing import Final, Self
 
 from kehu_chassis.testing._access import SystemUser
 
-__all__ = ["HOST", "Server", "ServerFailed", "require_free_port"]
+__all__ = ["HOST", "Server", "ServerFailed", "require_free_port", "tethered"]
 
 HOST: Final = "127.0.0.1"
 TETHER: Final = Path(__file__).with_name("_tether.py")
@@ -43,6 +43,13 @@ def require_free_port(port: int, purpose: str) -> None:
         except OSError as error:
             cause = f"Port {port}, meant for {purpose}, is taken: {error.strerror}."
             raise ServerFailed(cause, "Stop what listens there, or choose another port.") from error
+
+
+def tethered(command: Sequence[str], death: signal.Signals, user: SystemUser | None = None) -> list[str]:
+    """The command line of a program that is sent this signal when we end, however we end. Its path must be absolute."""
+    uid, gid = (user.uid, user.gid) if user else (-1, -1)
+    numbers = (os.getpid(), int(death), uid, gid)
+    return [sys.executable, "-I", "-S", str(TETHER), *(str(number) for number in numbers), *command]
 
 
 class Server(ABC):
@@ -82,12 +89,9 @@ class Server(ABC):
         for port in self.ports():
             require_free_port(port, self.name)
         user = self.prepare()
-        identity = (user.uid, user.gid) if user else (-1, -1)
-        tether = [sys.executable, "-I", "-S", str(TETHER)]
-        tether += [str(int(number)) for number in (os.getpid(), self.stop_signal, *identity)]
         with self.log.open("ab") as output:
             self._process = subprocess.Popen(  # noqa: S603 - our own command line.
-                [*tether, *self.command()],
+                tethered(self.command(), self.stop_signal, user),
                 cwd="/",
                 env={"PATH": os.defpath, "LC_ALL": "C.UTF-8", "TZ": "UTC"},
                 stdin=subprocess.DEVNULL,
