@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import Select, exists, func, select, union
+from sqlalchemy import Select, exists, select, union
 
 from kehu_campaigns.audience.tables import members, memberships, segments
 from kehu_campaigns.gate.tables import decisions
@@ -73,6 +73,9 @@ def _customer_of(unit_id: UUID, customer_id: Any) -> Any:
     )
 
 
+_AS_TAKEN: Final = (members.c.deferred_until.asc().nulls_first(), members.c.customer_id)
+
+
 async def due_members(tx: Transaction, campaign_id: UUID, *, now: datetime, limit: int) -> list[UUID]:
     """Undecided members whose decision is not held back, without a lock."""
     statement = (
@@ -82,7 +85,7 @@ async def due_members(tx: Transaction, campaign_id: UUID, *, now: datetime, limi
             ~members.c.decided,
             (members.c.deferred_until.is_(None)) | (members.c.deferred_until <= now),
         )
-        .order_by(members.c.customer_id)
+        .order_by(*_AS_TAKEN)
         .limit(limit)
     )
     return [row["customer_id"] for row in await tx.all(statement)]
@@ -95,20 +98,15 @@ async def undecided_members(
     statement = select(members.c.customer_id).where(members.c.campaign_id == campaign_id, ~members.c.decided)
     if among is not None:
         statement = statement.where(members.c.customer_id.in_(among))
-    statement = statement.order_by(members.c.customer_id).limit(limit).with_for_update(skip_locked=True)
+    statement = statement.order_by(*_AS_TAKEN).limit(limit).with_for_update(skip_locked=True)
     return [row["customer_id"] for row in await tx.all(statement)]
 
 
 async def next_deferral(tx: Transaction, campaign_id: UUID) -> tuple[bool, datetime | None]:
     """Whether undecided members are left, and until when all of them are held back (None: they are not)."""
-    row = await tx.one(
-        select(
-            func.count().label("waiting"),
-            func.count().filter(members.c.deferred_until.is_(None)).label("ready"),
-            func.min(members.c.deferred_until).label("earliest"),
-        ).where(members.c.campaign_id == campaign_id, ~members.c.decided)
-    )
-    return row["waiting"] > 0, None if row["ready"] else row["earliest"]
+    statement = select(members.c.deferred_until).where(members.c.campaign_id == campaign_id, ~members.c.decided)
+    row = await tx.first(statement.order_by(*_AS_TAKEN).limit(1))
+    return row is not None, None if row is None else row["deferred_until"]
 
 
 async def list_members(tx: Transaction, campaign_id: UUID, page: PageQuery, *, reason: str | None) -> PageRows:

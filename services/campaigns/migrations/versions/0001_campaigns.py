@@ -115,7 +115,7 @@ CREATE TABLE members (
     FOREIGN KEY(campaign_id) REFERENCES campaigns (id)
 );
 CREATE INDEX members_customer_id_idx ON members (customer_id);
-CREATE INDEX members_undecided_idx ON members (campaign_id, customer_id) WHERE NOT decided;
+CREATE INDEX members_undecided_idx ON members (campaign_id, deferred_until NULLS FIRST, customer_id) WHERE NOT decided;
 
 CREATE TABLE decisions (
     id uuid DEFAULT uuidv7() NOT NULL,
