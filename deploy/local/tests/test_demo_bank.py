@@ -143,7 +143,7 @@ class RecordingActors:
         self.states: dict[str, ComplaintState] = {}
         self.keys: list[str] = []
 
-    async def customer(self, source_id: str) -> str:
+    def customer(self, source_id: str) -> str:
         return source_id
 
     async def post(self, who: str, path: str, body: Any, *, key: str) -> Any:

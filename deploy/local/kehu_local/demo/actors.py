@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Sequence
 from types import TracebackType
 from typing import Any, Final, Self
 from uuid import UUID
 
-import httpx
+import aiohttp
 
 from kehu_local.api import token_of_client, token_of_user
 from kehu_local.demo.organisation import SOURCE
@@ -18,8 +16,8 @@ from kehu_local.plan import Plan
 __all__ = ["Actors"]
 
 AT_ONCE: Final = 12
-USERS: Final = ("rm", "handler", "marketer", "compliance", "head")
-CLIENTS: Final = ("mobile-bank",)
+USERS: Final = ("handler", "marketer", "compliance")
+SYSTEM: Final = "mobile-bank"
 
 
 class Actors:
@@ -28,65 +26,72 @@ class Actors:
     def __init__(self, plan: Plan, run: str) -> None:
         self._plan = plan
         self._run = run
-        self._known: dict[str, UUID] = {}
-        self._turn = asyncio.Semaphore(AT_ONCE)
+        self._by_number: dict[str, UUID] = {}
 
     async def __aenter__(self) -> Self:
         tokens = {user: token_of_user(self._plan, user) for user in USERS}
-        tokens |= {client: token_of_client(self._plan, client) for client in CLIENTS}
-        self._clients = {
-            name: httpx.AsyncClient(
-                base_url=self._plan.gateway_url,
-                headers={"Authorization": f"Bearer {token}"},
-                timeout=30,
-                limits=httpx.Limits(max_connections=AT_ONCE),
-            )
-            for name, token in tokens.items()
-        }
+        tokens[SYSTEM] = token_of_client(self._plan, SYSTEM)
+        self._headers = {name: {"Authorization": f"Bearer {token}"} for name, token in tokens.items()}
+        self._http = aiohttp.ClientSession(
+            self._plan.gateway_url,
+            connector=aiohttp.TCPConnector(limit=AT_ONCE),
+            # Waiting for one's turn counts, too: thousands stand in line.
+            timeout=aiohttp.ClientTimeout(total=None, sock_connect=5, sock_read=30),
+        )
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for client in self._clients.values():
-            await client.aclose()
+        await self._http.close()
 
     async def post(self, who: str, path: str, body: object, *, key: str) -> Any:
         """Do something once. Raises `Failed` when it is refused."""
-        async with self._turn:
-            response = await self._clients[who].post(
-                f"/api/v1{path}", json=body, headers={"Idempotency-Key": f"demo-{self._run}-{key}"}
-            )
-        return _answer(response)
+        headers = self._headers[who] | {"Idempotency-Key": f"demo-{self._run}-{key}"}
+        return await self._call("POST", path, headers=headers, json=body)
 
     async def get(self, who: str, path: str, **parameters: str) -> Any:
         """Read something. Raises `Failed` when it is refused."""
-        async with self._turn:
-            response = await self._clients[who].get(f"/api/v1{path}", params=parameters)
-        return _answer(response)
+        return await self._call("GET", path, headers=self._headers[who], params=parameters)
 
-    async def customer(self, source_id: str) -> UUID:
+    async def meet_customers(self) -> None:
+        """Learn the ids of all customers, by their numbers.
+
+        Raises:
+            Failed: numbers were not given in the order in which the core stated the customers.
+        """
+        cursor: str | None = None
+        while True:
+            page = await self.get(SYSTEM, "/customers", limit="200", **({} if cursor is None else {"cursor": cursor}))
+            # The number is C, ten digits that count the customers, and a check digit.
+            self._by_number |= {
+                f"P{int(found['customer_number'][1:-1]):06}": UUID(found["id"]) for found in page["items"]
+            }
+            cursor = page["next_cursor"]
+            if cursor is None:
+                break
+        for source_id in (min(self._by_number), max(self._by_number)):
+            known = await self.get(SYSTEM, "/source-records", source=SOURCE, source_id=source_id)
+            if [UUID(found["customer_id"]) for found in known["items"]] != [self._by_number[source_id]]:
+                raise Failed(
+                    "The suite has other customers than the demo bank's.",
+                    "Start with an empty data folder (--data FOLDER), or without the demo bank: DEMO=0",
+                )
+
+    def customer(self, source_id: str) -> UUID:
         """The customer that the core calls so."""
-        if source_id not in self._known:
-            found = await self.get("mobile-bank", "/source-records", source=SOURCE, source_id=source_id)
-            self._known[source_id] = UUID(found["items"][0]["customer_id"])
-        return self._known[source_id]
+        return self._by_number[source_id]
 
-    async def customers(self, source_ids: Sequence[str]) -> list[UUID]:
-        """The same for many, several at a time."""
-        return list(await asyncio.gather(*(self.customer(source_id) for source_id in source_ids)))
-
-
-def _answer(response: httpx.Response) -> Any:
-    if response.is_success:
-        return response.json()
-    try:
-        problem = response.json()
-    except ValueError:
-        problem = {}
-    request = response.request
-    errors = "; ".join(f"{error['pointer']} {error['detail']}" for error in problem.get("errors", ()))
-    raise Failed(
-        f"{request.method} {request.url.path}: {response.status_code} {problem.get('code', '')} {errors}",
-        "The demo bank does what the API allows; see the logs of gateway and service.",
-    )
+    async def _call(self, method: str, path: str, **options: Any) -> Any:
+        async with self._http.request(method, f"/api/v1{path}", **options) as response:
+            try:
+                content = await response.json()
+            except (aiohttp.ContentTypeError, ValueError):
+                content = {}
+            if response.ok:
+                return content
+        errors = "; ".join(f"{error['pointer']} {error['detail']}" for error in content.get("errors", ()))
+        raise Failed(
+            f"{method} {path}: {response.status} {content.get('code', '')} {errors}",
+            f"See the logs of gateway and service in {self._plan.logs}.",
+        )

@@ -113,7 +113,7 @@ class ComplaintBook:
 
     async def _receive(self, number: int) -> None:
         category, narrative = self._words[number]
-        customer_id = await self._actors.customer(self._whose[number].source_id)
+        customer_id = self._actors.customer(self._whose[number].source_id)
         complaint = await self._actors.post(
             "handler",
             "/complaints",

@@ -191,17 +191,18 @@ class _Play:
         await self._bank.send(fact.statement, at=fact.at, sequence=fact.sequence, key=fact.key)
 
     async def _consent(self) -> None:
-        """Half of the customers agree to be told of offers by SMS, some in the app too; a few took it back."""
+        """Two in five customers agree to be told of offers by SMS, some in the app too; a few took it back."""
         asked = [
             party
             for number, party in enumerate(self._people)
-            if party.joined == 0 and party.status is CustomerStatus.ACTIVE and number % 2 == 0
+            if party.joined == 0 and party.status is CustomerStatus.ACTIVE and number % 5 < 2
         ]
-        ids = await self._actors.customers([party.source_id for party in asked])
+        await self._actors.meet_customers()
+        ids = [self._actors.customer(party.source_id) for party in asked]
         posts = []
         for number, customer_id in enumerate(ids):
             posts.append(self._agree(customer_id, "sms", "granted"))
-            if number % 4 == 0:
+            if number % 5 == 0:
                 posts.append(self._agree(customer_id, "push", "granted"))
         await asyncio.gather(*posts)
         await asyncio.gather(*(self._agree(customer_id, "sms", "withdrawn") for customer_id in ids[::29]))

@@ -33,7 +33,8 @@ class Progress:
         """An act with so many parts; call what it gives with the number of parts that were done."""
         began = time.monotonic()
         columns = (TextColumn(f"demo: {name}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-        with Bars(*columns, console=self._console, transient=True) as bars:
+        on_terminal = self._console.is_terminal
+        with Bars(*columns, console=self._console, transient=True, disable=not on_terminal) as bars:
             task = bars.add_task(name, total=total)
             yield lambda count: bars.advance(task, count)
         self._say(name, began)
