@@ -64,31 +64,29 @@ async def test_an_undone_merge_leaves_both_as_they_were(people: People, outbox_r
     assert (again.status_code, again.json()["code"]) == (409, "customer.merge_undone")
 
 
-@pytest.mark.parametrize(
-    ("gone_status", "survivor_status", "expected"),
-    [
-        ("granted", "granted", "allowed"),
-        ("granted", "withdrawn", "withdrawn"),
-        ("withdrawn", "granted", "withdrawn"),
-        ("granted", None, "no_consent"),
-        (None, "granted", "no_consent"),
-        (None, None, "no_consent"),
-        ("withdrawn", None, "withdrawn"),
-    ],
+PAIRS: tuple[tuple[str | None, str | None, str], ...] = (
+    ("granted", "granted", "allowed"),
+    ("granted", "withdrawn", "withdrawn"),
+    ("withdrawn", "granted", "withdrawn"),
+    ("granted", None, "no_consent"),
+    (None, "granted", "no_consent"),
+    (None, None, "no_consent"),
+    ("withdrawn", None, "withdrawn"),
 )
-async def test_merged_parties_are_read_most_restrictively(
-    people: People, outbox_rows: OutboxRows, gone_status: str | None, survivor_status: str | None, expected: str
-) -> None:
-    gone, survivor = await register(people), await register(people, documents=[])
-    for customer_id, status in ((gone, gone_status), (survivor, survivor_status)):
-        if status:
-            await consent(people, customer_id, status=status)
-    await merge(people, gone, survivor)
-    found = await resolved(people, gone, survivor)
-    assert [item["verdict"] for item in found] == ["merged", expected]
-    assert found[0]["survivor_id"] == survivor
-    states = {row["data"]["customer_id"]: row["data"]["consents"] for row in await outbox_rows(CustomerState)}
-    assert states[gone] == states[survivor]
+
+
+async def test_merged_parties_are_read_most_restrictively(people: People, outbox_rows: OutboxRows) -> None:
+    for gone_status, survivor_status, expected in PAIRS:
+        gone, survivor = await register(people), await register(people, documents=[])
+        for customer_id, status in ((gone, gone_status), (survivor, survivor_status)):
+            if status:
+                await consent(people, customer_id, status=status)
+        await merge(people, gone, survivor)
+        found = await resolved(people, gone, survivor)
+        assert [item["verdict"] for item in found] == ["merged", expected], (gone_status, survivor_status)
+        assert found[0]["survivor_id"] == survivor
+        states = {row["data"]["customer_id"]: row["data"]["consents"] for row in await outbox_rows(CustomerState)}
+        assert states[gone] == states[survivor]
 
 
 async def test_a_withdrawal_by_the_merged_party_holds_for_both(people: People, outbox_rows: OutboxRows) -> None:

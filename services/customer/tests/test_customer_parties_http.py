@@ -6,8 +6,6 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-import pytest
-
 from kehu_contracts.customer import CustomerProfileChanged, CustomerRegistered, CustomerState
 
 from .conftest import People, an_id
@@ -95,42 +93,37 @@ async def test_a_registration_tells_its_events_and_leaves_its_audit_row(
     assert audited == {"actor": "tester", "action": "customer.registered", "resource_id": given["id"]}
 
 
-@pytest.mark.parametrize(
-    ("change", "pointer", "code"),
-    [
-        (
-            {"documents": [{"type": "resident_id", "number": "110105194912310021"}]},
-            "#/documents/0/number",
-            "document.check_digit",
-        ),
-        ({"name": "张\u0000伟"}, "#/name", "control_character"),
-        ({"name": "张\u202e伟"}, "#/name", "name.characters"),
-        ({"nickname": "小张"}, "#/nickname", "extra_forbidden"),
-        ({"kind": 3}, "#/kind", "enum"),
-        ({"contact_points": [{"type": "phone", "value": "12"}]}, "#/contact_points/0/value", "contact.phone"),
-        ({"contact_points": [{"type": "email", "value": "nobody"}]}, "#/contact_points/0/value", "contact.email"),
-        ({"birth_date": "1950-01-01"}, "#/birth_date", "party.birth_date_differs"),
-        ({"birth_date": "2027-01-01", "documents": []}, "#/birth_date", "party.birth_date"),
-        ({"unit_id": str(an_id("west"))}, "#/unit_id", None),
-        ({"primary_rm_id": str(an_id("rm2"))}, "#/primary_rm_id", None),
-        ({"unit_id": str(an_id("nowhere"))}, "#/unit_id", None),
-    ],
+WRONG_REGISTRATIONS: tuple[tuple[dict[str, Any], str, str | None], ...] = (
+    (
+        {"documents": [{"type": "resident_id", "number": "110105194912310021"}]},
+        "#/documents/0/number",
+        "document.check_digit",
+    ),
+    ({"name": "张\u0000伟"}, "#/name", "control_character"),
+    ({"name": "张\u202e伟"}, "#/name", "name.characters"),
+    ({"nickname": "小张"}, "#/nickname", "extra_forbidden"),
+    ({"kind": 3}, "#/kind", "enum"),
+    ({"contact_points": [{"type": "phone", "value": "12"}]}, "#/contact_points/0/value", "contact.phone"),
+    ({"contact_points": [{"type": "email", "value": "nobody"}]}, "#/contact_points/0/value", "contact.email"),
+    ({"birth_date": "1950-01-01"}, "#/birth_date", "party.birth_date_differs"),
+    ({"birth_date": "2027-01-01", "documents": []}, "#/birth_date", "party.birth_date"),
+    ({"unit_id": str(an_id("west"))}, "#/unit_id", None),
+    ({"primary_rm_id": str(an_id("rm2"))}, "#/primary_rm_id", None),
+    ({"unit_id": str(an_id("nowhere"))}, "#/unit_id", None),
 )
+
+
 async def test_a_wrong_registration_names_the_field_and_writes_nothing(
-    people: People,
-    outbox_rows: OutboxRows,
-    rows: Rows,
-    change: dict[str, Any],
-    pointer: str,
-    code: str | None,
+    people: People, outbox_rows: OutboxRows, rows: Rows
 ) -> None:
-    answer = await people.rm.post("/api/v1/customers", json=ZHANG | change)
-    assert answer.status_code == 422
-    error = answer.json()["errors"][0]
-    assert error["pointer"] == pointer
-    assert code is None or error["code"] == code
+    for change, pointer, code in WRONG_REGISTRATIONS:
+        answer = await people.rm.post("/api/v1/customers", json=ZHANG | change)
+        assert answer.status_code == 422, change
+        error = answer.json()["errors"][0]
+        assert error["pointer"] == pointer
+        assert code is None or error["code"] == code
     for table in ("customers", "party_names", "contact_points", "documents", "ownerships", "audit", "scope_subjects"):
-        assert await rows(f"SELECT FROM {table}") == []
+        assert await rows(f"SELECT FROM {table}") == [], table
     assert await outbox_rows() == []
 
 
@@ -174,24 +167,22 @@ async def test_what_stands_already_changes_nothing(people: People, outbox_rows: 
     assert len(await outbox_rows()) == told
 
 
-@pytest.mark.parametrize(
-    ("change", "pointer"),
-    [
-        ({"status": None}, "#/status"),
-        ({"status": "merged"}, "#/status"),
-        ({"birth_date": "1950-01-01"}, "#/birth_date"),
-        ({"birth_date": "2030-01-01"}, "#/birth_date"),
-        ({"gender": "male"}, "#/gender"),
-    ],
+WRONG_CHANGES: tuple[tuple[dict[str, Any], str], ...] = (
+    ({"status": None}, "#/status"),
+    ({"status": "merged"}, "#/status"),
+    ({"birth_date": "1950-01-01"}, "#/birth_date"),
+    ({"birth_date": "2030-01-01"}, "#/birth_date"),
+    ({"gender": "male"}, "#/gender"),
 )
-async def test_a_wrong_change_names_the_field_and_writes_nothing(
-    people: People, outbox_rows: OutboxRows, change: dict[str, Any], pointer: str
-) -> None:
+
+
+async def test_a_wrong_change_names_the_field_and_writes_nothing(people: People, outbox_rows: OutboxRows) -> None:
     given = (await people.rm.post("/api/v1/customers", json=ZHANG)).json()
     path, told = f"/api/v1/customers/{given['id']}", len(await outbox_rows())
-    answer = await people.rm.patch(path, json=change, headers={"If-Match": '"1"'})
-    assert answer.status_code == 422
-    assert answer.json()["errors"][0]["pointer"] == pointer
+    for change, pointer in WRONG_CHANGES:
+        answer = await people.rm.patch(path, json=change, headers={"If-Match": '"1"'})
+        assert answer.status_code == 422, change
+        assert answer.json()["errors"][0]["pointer"] == pointer
     assert (await people.rm.get(path)).json() == given
     assert len(await outbox_rows()) == told
 
@@ -265,8 +256,8 @@ async def test_my_customers_are_those_whose_primary_manager_i_am(people: People)
     assert [item["id"] for item in mine] == [given["id"]]
 
 
-@pytest.mark.parametrize("query", ["cursor=abc", "limit=0", "limit=201", "kind=person", "unit_id=1", "q=%00"])
-async def test_a_bad_query_is_refused(people: People, query: str) -> None:
-    answer = await people.rm.get(f"/api/v1/customers?{query}")
-    assert answer.status_code == 422
-    assert answer.json()["errors"][0]["in"] == "query"
+async def test_a_bad_query_is_refused(people: People) -> None:
+    for query in ("cursor=abc", "limit=0", "limit=201", "kind=person", "unit_id=1", "q=%00"):
+        answer = await people.rm.get(f"/api/v1/customers?{query}")
+        assert answer.status_code == 422, query
+        assert answer.json()["errors"][0]["in"] == "query"

@@ -106,13 +106,11 @@ async def test_a_reveal_shows_what_was_asked_for_and_is_audited(people: People, 
     assert audited["details"] == {"fields": ["birth_date", "contact_points", "documents"]}
 
 
-@pytest.mark.parametrize(
-    "body", [{"fields": ["name"]}, {"fields": ["name"], "reason": " "}, {"fields": [], "reason": "because"}]
-)
-async def test_a_reveal_without_reason_or_field_is_refused(people: People, rows: Rows, body: dict[str, Any]) -> None:
+async def test_a_reveal_without_reason_or_field_is_refused(people: People, rows: Rows) -> None:
     customer_id = await register(people)
-    answer = await people.rm.post(f"/api/v1/customers/{customer_id}/reveals", json=body)
-    assert answer.status_code == 422
+    for body in ({"fields": ["name"]}, {"fields": ["name"], "reason": " "}, {"fields": [], "reason": "because"}):
+        answer = await people.rm.post(f"/api/v1/customers/{customer_id}/reveals", json=body)
+        assert answer.status_code == 422, body
     assert await rows("SELECT FROM audit WHERE action = 'customer.revealed'") == []
 
 
@@ -137,29 +135,28 @@ async def test_a_value_opens_only_in_its_place(people: People, rows: Rows, vault
         vault.open(other, row["name_sealed"], CUSTOMER_NAME, customer_id)
 
 
-@pytest.mark.parametrize(
-    ("kind", "value"),
-    [
-        ("phone", "13800138000"),
-        ("phone", "+86 (138) 0013-8000"),
-        ("email", "ZHANG.WEI@EXAMPLE.COM"),
-        ("document", "11010519491231002x"),
-    ],
+HOWEVER_TYPED = (
+    ("phone", "13800138000"),
+    ("phone", "+86 (138) 0013-8000"),
+    ("email", "ZHANG.WEI@EXAMPLE.COM"),
+    ("document", "11010519491231002x"),
 )
-async def test_exact_search_finds_however_it_is_typed_and_is_audited(
-    people: People, rows: Rows, kind: str, value: str
-) -> None:
+
+
+async def test_exact_search_finds_however_it_is_typed_and_is_audited(people: People, rows: Rows) -> None:
     customer_id = await register(people)
-    answer = await people.rm.post("/api/v1/customers/lookups", json={"type": kind, "value": value})
-    assert [item["id"] for item in answer.json()["items"]] == [customer_id]
-    (audited,) = await rows("SELECT resource_id, details FROM audit WHERE action = 'customer.looked_up'")
-    assert audited == {"resource_id": kind, "details": {"found": [customer_id]}}
+    for kind, value in HOWEVER_TYPED:
+        answer = await people.rm.post("/api/v1/customers/lookups", json={"type": kind, "value": value})
+        assert [item["id"] for item in answer.json()["items"]] == [customer_id], value
+    audited = await rows("SELECT resource_id, details FROM audit WHERE action = 'customer.looked_up' ORDER BY audit_id")
+    assert audited == [{"resource_id": kind, "details": {"found": [customer_id]}} for kind, _ in HOWEVER_TYPED]
 
 
-@pytest.mark.parametrize(("kind", "value"), [("phone", "1"), ("email", "x"), ("document", "证"), ("wechat", "a b")])
-async def test_a_malformed_lookup_is_refused(people: People, kind: str, value: str) -> None:
-    answer = await people.rm.post("/api/v1/customers/lookups", json={"type": kind, "value": value})
-    assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, "#/value")
+async def test_a_malformed_lookup_is_refused(people: People, rows: Rows) -> None:
+    for kind, value in (("phone", "1"), ("email", "x"), ("document", "证"), ("wechat", "a b")):
+        answer = await people.rm.post("/api/v1/customers/lookups", json={"type": kind, "value": value})
+        assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, "#/value"), value
+    assert await rows("SELECT FROM audit") == []
 
 
 async def test_a_customer_number_is_found_and_a_mistyped_one_is_not(people: People) -> None:
