@@ -79,12 +79,17 @@ async def test_a_service_that_is_away_leaves_the_others_standing(caller: httpx.A
     ]
 
 
+async def silent(_: web.Request) -> web.Response:
+    await asyncio.Event().wait()
+    raise AssertionError
+
+
 async def test_what_the_caller_saw_before_is_shown_as_stale_and_to_nobody_else(
     caller: httpx.AsyncClient, services: Any, steps: Any
 ) -> None:
     answer_all(services)
     seen = (await caller.get(f"{AT}/overview")).json()["sections"]["complaints"]
-    services.answers[f"{AT}/complaints"] = away
+    services.answers[f"{AT}/complaints"] = silent
     stale = (await caller.get(f"{AT}/overview")).json()["sections"]["complaints"]
     assert (stale["status"], stale["as_of"], stale["data"]) == ("stale", seen["as_of"], seen["data"])
     caller.headers["Authorization"] = f"Bearer {await steps.token_of(caller, 'rm2')}"
@@ -92,11 +97,17 @@ async def test_what_the_caller_saw_before_is_shown_as_stale_and_to_nobody_else(
     assert (other["status"], other["data"]) == ("unavailable", None)
 
 
-async def test_a_slow_section_is_unavailable_after_its_time(caller: httpx.AsyncClient, services: Any) -> None:
-    async def silent(_: web.Request) -> web.Response:
-        await asyncio.Event().wait()
-        raise AssertionError
+async def test_a_stopped_service_is_unavailable_whatever_was_seen_before(
+    caller: httpx.AsyncClient, services: Any
+) -> None:
+    answer_all(services)
+    await caller.get(f"{AT}/overview")
+    services.answers[f"{AT}/complaints"] = away
+    section = (await caller.get(f"{AT}/overview")).json()["sections"]["complaints"]
+    assert section == {"status": "unavailable", "as_of": None, "reason": "unreachable", "data": None}
 
+
+async def test_a_slow_section_is_unavailable_after_its_time(caller: httpx.AsyncClient, services: Any) -> None:
     answer_all(services)
     services.answers[f"{AT}/segments"] = silent
     section = (await caller.get(f"{AT}/overview")).json()["sections"]["segments"]
@@ -121,7 +132,7 @@ async def test_a_customer_outside_the_callers_scope_is_as_missing(caller: httpx.
     assert (response.status_code, response.json()["code"]) == (404, "not_found")
     # What was shown before the customer moved out of scope is not remembered for later.
     services.answers[f"{AT}/profile"] = away
-    services.answers[f"{AT}/complaints"] = away
+    services.answers[f"{AT}/complaints"] = silent
     section = (await caller.get(f"{AT}/overview")).json()["sections"]["complaints"]
     assert (section["status"], section["data"]) == ("unavailable", None)
 

@@ -12,7 +12,7 @@ __all__ = ["OverviewOut", "SectionOut", "SectionsOut"]
 
 
 class SectionOut(Out):
-    """One service's part. `stale`: the service is away, and this is what it last said, as of `as_of`.
+    """One service's part. `stale`: the service is slow, and this is what it last said, as of `as_of`.
 
     `data` is the answer of the service's own route, unchanged; null when the section is unavailable, and then `reason`
     says why: `unreachable`, `timeout`, `forbidden` or `not_found`.

@@ -80,9 +80,10 @@ async def _section(  # noqa: PLR0913 - whom to ask what, for whom.
             timeout=timeout,
         )
     except ServiceTimedOut:
+        # Slow, but there: what the caller saw a moment ago is near enough, and says how old it is.
         return _stale(memory, key, "timeout")
     except DependencyUnavailable:
-        return _stale(memory, key, "unreachable")
+        return {"status": "unavailable", "as_of": None, "reason": "unreachable", "data": None}
     return _answered(memory, key, answer)
 
 
