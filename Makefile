@@ -19,7 +19,7 @@ down: python ## Stop the suite that runs from this folder
 
 test: python jars console browser ## Run all tests, the console's too
 	npm --prefix web run test --silent
-	$(BIN)/pytest --numprocesses $(PYTEST_WORKERS) --dist worksteal $(ARGS)
+	$(BIN)/pytest --numprocesses $(PYTEST_WORKERS) --dist loadgroup $(ARGS)
 
 lint: python web ## Check style, imports and unused dependencies
 	$(BIN)/ruff check .
@@ -32,8 +32,10 @@ types: python web ## Check types
 	@failed=; for part in $(PACKAGES) deploy/docker tests bench; do $(BIN)/mypy $$part || failed=1; done; [ -z "$$failed" ]
 	npm --prefix web run types --silent
 
-contracts: python ## Write the schemas and documents that are generated from the contracts
-	$(BIN)/python -m kehu_contracts write
+contracts: python web ## Write what is generated: schemas, AsyncAPI, docs/events.md, the API document, the console's types
+	$(BIN)/python -m kehu_contracts generate
+	$(BIN)/python -m kehu_local.openapi web/openapi.json
+	npm --prefix web run api --silent
 
 format: python web ## Format everything
 	$(BIN)/ruff format .
