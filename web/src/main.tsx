@@ -10,6 +10,7 @@ import { problemOf } from "./api/problem";
 import { router } from "./app/router";
 import { theme } from "./app/theme";
 import { startI18n } from "./i18n";
+import { giveStylesTheNonce } from "./shared/style-nonce";
 import "./main.css";
 
 const queries = new QueryClient({
@@ -45,6 +46,7 @@ function Root() {
   );
 }
 
+giveStylesTheNonce(document, pageNonce());
 await startI18n();
 const root = document.getElementById("root");
 if (root !== null) {

@@ -27,6 +27,18 @@ export function formatDate(date: string | null | undefined): string {
   return date ?? "–";
 }
 
+/** The name of a country by its ISO 3166 code; a code that is none stays as it is. */
+export function formatCountry(code: string | null | undefined): string {
+  if (code === null || code === undefined) {
+    return "–";
+  }
+  try {
+    return new Intl.DisplayNames(locale(), { type: "region" }).of(code) ?? code;
+  } catch {
+    return code;
+  }
+}
+
 /** An amount with its currency; the string is never turned into a float that could round it. */
 export function formatMoney(amount: string | null | undefined, currency: string | null | undefined): string {
   if (amount === null || amount === undefined) {

@@ -6,9 +6,11 @@ import { api, bodyOf } from "../../api/client";
 import type { Answer } from "../../api/types";
 import { Facts } from "../../shared/facts";
 import { formatInstant } from "../../shared/format";
+import { useColleagueName, useUnitName } from "../../shared/organization";
 import { Page } from "../../shared/page";
 import { ProblemAlert } from "../../shared/problem-alert";
 import { ComplaintActions } from "./actions";
+import { useCategoryTitle } from "./categories";
 import { ClockCard } from "./clock-card";
 import { COMPLAINT_COLORS } from "./colors";
 import { ExtensionsCard } from "./extensions-card";
@@ -38,14 +40,19 @@ function useCase(complaintId: string) {
 
 function CaseFacts({ complaint }: { complaint: Complaint }) {
   const { t } = useTranslation();
+  const categoryTitle = useCategoryTitle();
+  const unitName = useUnitName();
+  const handler = useColleagueName(complaint.unit_id, complaint.handler_id);
   return (
     <Card>
       <Flex vertical gap={12}>
         <Facts
           items={[
             [t("complaint.kind"), t(`complaintKind.${complaint.kind}`)],
-            [t("complaint.category"), complaint.category],
+            [t("complaint.category"), categoryTitle(complaint.category)],
             [t("complaint.channel"), t(`channel.${complaint.channel}`)],
+            [t("complaint.unit"), unitName(complaint.unit_id)],
+            [t("complaint.handler"), handler],
             [t("complaint.receivedAt"), formatInstant(complaint.received_at)],
             [t("complaint.outcome"), complaint.outcome === null ? null : t(`outcomeOf.${complaint.outcome}`)],
             [

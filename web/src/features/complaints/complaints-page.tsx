@@ -9,6 +9,7 @@ import { formatInstant } from "../../shared/format";
 import { Listing, nextCursor } from "../../shared/listing";
 import { Page } from "../../shared/page";
 import { useStoredState } from "../../shared/stored-state";
+import { useCategoryTitle } from "./categories";
 import { COMPLAINT_COLORS } from "./colors";
 import { type Deadline, DeadlineTag } from "./deadline";
 
@@ -59,6 +60,7 @@ function useQueue(filters: Filters) {
 
 function useColumns(): TableColumnsType<Complaint> {
   const { t } = useTranslation();
+  const categoryTitle = useCategoryTitle();
   return [
     {
       title: t("complaint.number"),
@@ -75,7 +77,7 @@ function useColumns(): TableColumnsType<Complaint> {
       dataIndex: "state",
       render: (state: State) => <Tag color={COMPLAINT_COLORS[state]}>{t(`complaintState.${state}`)}</Tag>,
     },
-    { title: t("complaint.category"), dataIndex: "category" },
+    { title: t("complaint.category"), dataIndex: "category", render: categoryTitle },
     {
       title: t("complaint.statutory"),
       dataIndex: "statutory",

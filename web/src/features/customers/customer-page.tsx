@@ -5,11 +5,13 @@ import { useTranslation } from "react-i18next";
 import { api, bodyOf } from "../../api/client";
 import type { Answer } from "../../api/types";
 import { Facts } from "../../shared/facts";
-import { formatDate, formatInstant, formatMoney } from "../../shared/format";
+import { formatCountry, formatDate, formatInstant, formatMoney } from "../../shared/format";
+import { useColleagueName, useUnitName } from "../../shared/organization";
 import { Page } from "../../shared/page";
 import { ProblemAlert } from "../../shared/problem-alert";
 import { COMPLAINT_COLORS } from "../complaints/colors";
 import { DeadlineTag } from "../complaints/deadline";
+import { classTitle } from "./classes";
 import { type Account, AccountsTable, TransactionsTable } from "./holdings";
 import { Reveal } from "./reveal";
 import { type Section, SectionCard } from "./section-card";
@@ -47,6 +49,8 @@ function useOverview(customerId: string) {
 function ProfileFacts({ profile }: { profile: Profile }) {
   const { t } = useTranslation();
   const { customer } = profile;
+  const unitName = useUnitName();
+  const manager = useColleagueName(customer.unit_id, customer.primary_rm_id);
   return (
     <Flex vertical gap={12}>
       <Facts
@@ -55,11 +59,13 @@ function ProfileFacts({ profile }: { profile: Profile }) {
           [t("customer.kind"), t(`kind.${customer.kind}`)],
           [t("customer.gender"), t(`gender.${customer.gender}`)],
           [t("customer.birthDate"), profile.birth_date],
-          [t("customer.nationality"), customer.nationality],
-          [t("customer.industry"), customer.industry],
-          [t("customer.occupation"), customer.occupation],
+          [t("customer.nationality"), formatCountry(customer.nationality)],
+          [t("customer.industry"), classTitle("industry", customer.industry, t)],
+          [t("customer.occupation"), classTitle("occupation", customer.occupation, t)],
           [t("customer.employer"), profile.employer],
           [t("customer.since"), formatDate(customer.customer_since)],
+          [t("customer.unit"), unitName(customer.unit_id)],
+          [t("customer.manager"), manager],
         ]}
       />
       <Flex vertical gap={4}>

@@ -7,6 +7,7 @@ import { api, bodyOf } from "../../api/client";
 import type { Item } from "../../api/types";
 import { useSession } from "../../app/session";
 import { Listing, nextCursor } from "../../shared/listing";
+import { useUnitName } from "../../shared/organization";
 import { Page } from "../../shared/page";
 import { useStoredState } from "../../shared/stored-state";
 
@@ -45,6 +46,7 @@ function useCustomers(filters: Filters) {
 
 function useColumns(): TableColumnsType<Customer> {
   const { t } = useTranslation();
+  const unitName = useUnitName();
   return [
     {
       title: t("customer.number"),
@@ -64,6 +66,7 @@ function useColumns(): TableColumnsType<Customer> {
         <Tag color={status === "active" ? "green" : "default"}>{t(`customerStatus.${status}`)}</Tag>
       ),
     },
+    { title: t("customer.unit"), dataIndex: "unit_id", render: unitName },
     { title: t("customer.since"), dataIndex: "customer_since" },
   ];
 }

@@ -48,7 +48,7 @@ function ServiceCard({ state }: { state: State }) {
   return (
     <Card
       size="small"
-      title={state.service}
+      title={t(`serviceName.${state.service}`, { defaultValue: state.service })}
       extra={<Tag color={STATUS_COLORS[state.status]}>{t(`serviceStatus.${state.status}`)}</Tag>}
     >
       {health === null ? (
@@ -170,7 +170,7 @@ function DeadLetters({ service }: { service: Service }) {
       ),
     },
     {
-      title: t("operations.why"),
+      title: t("operations.actions"),
       key: "actions",
       render: (_, letter) =>
         mayWrite && letter.state === "open" ? (
@@ -230,7 +230,7 @@ export function OperationsPage() {
           aria-label={t("operations.service")}
           value={service}
           style={{ minWidth: 160 }}
-          options={SERVICES.map((name) => ({ value: name, label: name }))}
+          options={SERVICES.map((name) => ({ value: name, label: t(`serviceName.${name}`) }))}
           onChange={setService}
         />
       </Flex>

@@ -5,9 +5,9 @@ type Translate = (key: string, options?: Record<string, unknown>) => string;
 
 const SIGNS: Record<string, string> = { "=": "=", "!=": "≠", "<": "<", "<=": "≤", ">": ">", ">=": "≥" };
 
-function operand(rule: { value?: unknown; values?: unknown }): string {
-  const values = Array.isArray(rule.values) ? rule.values : rule.value === null ? [] : [rule.value];
-  return values.join(", ");
+function operand(rule: { value?: unknown; values?: unknown }, t: Translate): string {
+  const values = Array.isArray(rule.values) ? rule.values : [rule.value ?? ""];
+  return values.map((value) => t(`word.${value}`, { defaultValue: String(value) })).join(", ");
 }
 
 function filters(where: Record<string, unknown>, t: Translate): string {
@@ -33,7 +33,7 @@ export function ruleLines(rule: Rule, t: Translate, depth = 0): { depth: number;
       return [
         {
           depth,
-          text: `${t(`attribute.${rule.name}`)} ${SIGNS[rule.operator] ?? t(`operator.${rule.operator}`)} ${operand(rule)}`.trim(),
+          text: `${t(`attribute.${rule.name}`)} ${SIGNS[rule.operator] ?? t(`operator.${rule.operator}`)} ${operand(rule, t)}`.trim(),
         },
       ];
     case "product": {
