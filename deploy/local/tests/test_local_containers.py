@@ -1,0 +1,57 @@
+"""The secrets of a suite of containers: made once, and each service is given its own alone."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from kehu_local.containers import write_secrets
+
+SERVICES = ("customer", "segmentation", "complaints", "campaigns", "gateway")
+
+
+@pytest.fixture
+def volumes(tmp_path: Path) -> Path:
+    for name in ("suite", "postgres", *SERVICES):
+        (tmp_path / name).mkdir()
+    write_secrets(tmp_path)
+    return tmp_path
+
+
+def _variables(file: Path) -> dict[str, str]:
+    """What a shell reads from the file, as the image's entry point does."""
+    script = f"set -a; . {file}; env"
+    done = subprocess.run(["sh", "-c", script], env={}, capture_output=True, text=True, check=True)
+    return dict(line.split("=", 1) for line in done.stdout.splitlines())
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_a_process_is_given_the_address_of_its_own_role_and_no_other(volumes: Path, service: str) -> None:
+    for command, role in (("api", "api"), ("worker", "worker"), ("migrate", "owner")):
+        variables = _variables(volumes / service / f"{command}.env")
+        dsns = {name: value for name, value in variables.items() if name.endswith("_DATABASE_DSN")}
+        assert set(dsns) == {f"{service.upper()}_DATABASE_DSN"}
+        assert f"//kehu_{service}_{role}:" in dsns[f"{service.upper()}_DATABASE_DSN"]
+        assert dsns[f"{service.upper()}_DATABASE_DSN"].endswith("@postgres:5432/kehu")
+        assert variables[f"{service.upper()}_HOST"] == "0.0.0.0"  # noqa: S104 - inside a container.
+        assert variables["KEHU_ISSUER"] == "http://localhost:8080"
+
+
+def test_the_keys_of_personal_data_go_to_the_services_that_keep_them_alone(volumes: Path) -> None:
+    holders = {path.parent.name for path in volumes.rglob("keys.json")}
+    assert holders == {"secrets", "customer", "complaints"}
+    named = {name for name in SERVICES if "KEHU_KEY_FILE" in _variables(volumes / name / "api.env")}
+    assert named == {"customer", "complaints"}
+    assert {path.parent.name for path in volumes.rglob("issuer.pem")} == {"secrets", "gateway"}
+
+
+def test_a_second_run_changes_no_secret(volumes: Path) -> None:
+    before = {path: path.read_bytes() for path in volumes.rglob("*") if path.is_file()}
+    write_secrets(volumes)
+    assert {path: path.read_bytes() for path in volumes.rglob("*") if path.is_file()} == before
+
+
+def test_every_file_is_for_its_owner_alone(volumes: Path) -> None:
+    assert {path.stat().st_mode & 0o777 for path in volumes.rglob("*") if path.is_file()} == {0o600}
