@@ -8,6 +8,11 @@ from typing import Any
 from uuid import uuid4
 from zoneinfo import ZoneInfo
 
+import pytest
+
+# One suite serves all scenarios: they run in one test process, in their order.
+pytestmark = pytest.mark.xdist_group("berka")
+
 SHANGHAI = ZoneInfo("Asia/Shanghai")
 NEW_YEAR = date(1999, 1, 1)
 GOLD_OR_RICH = {
