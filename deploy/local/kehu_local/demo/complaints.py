@@ -149,5 +149,5 @@ def _schedule(lives: Sequence[tuple[int, tuple[str, ...]]]) -> list[_Step]:
 
 
 def _played(day: int) -> int:
-    """The next day on which the clock stops: every third day, and each of the last six."""
-    return day if day >= DAYS - 6 else min(DAYS - 6, -(-day // 3) * 3)
+    """The next day on which the clock stops: every sixth day, and each of the last six."""
+    return day if day >= DAYS - 6 else min(DAYS - 6, -(-day // 6) * 6)
