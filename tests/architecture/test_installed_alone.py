@@ -133,6 +133,15 @@ def _migrate_and_start(name: str, site: Path, folder: Path, dsns: dict[str, str]
         f"{prefix}_PORT": str(port),
         f"{prefix}_WORKER_PORT": str(free_port()),
     }
+    if name == "gateway":
+        # Another issuer than the built-in one, so that it needs no keys and no demo users.
+        environment |= {
+            "GATEWAY_PUBLIC_URL": f"http://127.0.0.1:{port}",
+            "GATEWAY_CONSOLE": str(folder),
+            "GATEWAY_SESSION_KEY": "a-session-key-of-this-test-only-0123456789",
+            "KEHU_ISSUER": "http://127.0.0.1:9/issuer",
+        }
+        (folder / "index.html").write_text("<html></html>", encoding="utf-8")
     # -S leaves out this environment's packages: what is not declared is not there.
     command = [sys.executable, "-S", "-m", f"kehu_{name}"]
     subprocess.run(
