@@ -88,7 +88,9 @@ class Runner:
             for folder in (plan.data, plan.logs, plan.run):
                 folder.mkdir(parents=True, exist_ok=True)
             next(plan.data.iterdir(), None)
-            (plan.run / "probe").write_bytes(b"")
+            probe = plan.run / "probe"
+            probe.write_bytes(b"")
+            probe.unlink()
         except OSError as error:
             remedy = "Make it readable and writable for you, or choose another: --data FOLDER"
             if error.errno == errno.ENOSPC:
