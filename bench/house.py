@@ -77,7 +77,9 @@ class House:
         }
 
     @contextmanager
-    def process(self, *arguments: str, env: Mapping[str, str], ready: str | None = None) -> Iterator[subprocess.Popen]:
+    def process(
+        self, *arguments: str, env: Mapping[str, str], ready: str | None = None
+    ) -> Iterator[subprocess.Popen[bytes]]:
         """A Python process with its log in the folder; ended on exit."""
         with (self.folder / f"{arguments[-1]}-{time.monotonic_ns()}.log").open("wb") as log:
             process = subprocess.Popen(
@@ -92,7 +94,7 @@ class House:
                 process.wait(timeout=30)
 
 
-def _wait_for(url: str, process: subprocess.Popen) -> None:
+def _wait_for(url: str, process: subprocess.Popen[bytes]) -> None:
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline and process.poll() is None:
         try:

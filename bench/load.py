@@ -11,6 +11,7 @@ import json
 import sys
 import time
 from collections import Counter
+from functools import partial
 from typing import cast
 
 import uvloop
@@ -73,17 +74,19 @@ class Connection(asyncio.Protocol):
             self.done.set_exception(exc or ConnectionError("the server closed the connection"))
 
 
+def _itself(connection: Connection) -> Connection:
+    return connection
+
+
 async def run(port: int, seconds: float, requests: list[bytes]) -> dict[str, object]:
     """Requests per second, statuses and latency percentiles in milliseconds."""
     loop = asyncio.get_running_loop()
     start = time.perf_counter()
     connections = []
     for number in range(CONNECTIONS):
-        done: asyncio.Future[None] = loop.create_future()
-        _, protocol = await loop.create_connection(
-            lambda number=number, done=done: Connection(requests, number, start + seconds, done), "127.0.0.1", port
-        )
-        connections.append(protocol)
+        connection = Connection(requests, number, start + seconds, loop.create_future())
+        await loop.create_connection(partial(_itself, connection), "127.0.0.1", port)
+        connections.append(connection)
     await asyncio.gather(*(connection.done for connection in connections))
     elapsed = time.perf_counter() - start
     latencies = sorted(latency for connection in connections for latency in connection.latencies)
