@@ -9,6 +9,11 @@ export const theme: ThemeConfig = {
     colorTextTertiary: "#5b6670",
     colorTextPlaceholder: "#667079",
     colorBgLayout: "#f3f5f7",
+    // Tags write in a shade of these on a tint of the same: antd's own greens and oranges are too pale to read.
+    green: "#2b7d12",
+    orange: "#b85c00",
+    gold: "#967000",
+    cyan: "#0b7f86",
     borderRadius: 6,
     fontFamily: '"Inter", "PingFang SC", "Noto Sans CJK SC", "Microsoft YaHei", system-ui, sans-serif',
   },

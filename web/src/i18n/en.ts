@@ -460,6 +460,10 @@ export const en: Dictionary = {
     is_not_null: "is known",
   },
   word: {
+    complaint: "complaint",
+    enquiry: "enquiry",
+    suggestion: "suggestion",
+    not_a_complaint: "not a complaint",
     individual: "individual",
     sole_proprietor: "sole proprietor",
     company: "company",

@@ -449,6 +449,10 @@ export const zh = {
     is_not_null: "不为空",
   },
   word: {
+    complaint: "投诉",
+    enquiry: "咨询",
+    suggestion: "建议",
+    not_a_complaint: "非投诉",
     individual: "个人",
     sole_proprietor: "个体工商户",
     company: "企业",

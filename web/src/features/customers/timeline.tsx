@@ -3,14 +3,12 @@ import { Button, Card, Empty, Flex, Form, Input, Modal, Select, Timeline, Typogr
 import { useState } from "react";
 import { useTranslation } from "react-i18next";
 import { api, bodyOf, idempotencyKey } from "../../api/client";
-import type { Item } from "../../api/types";
 import { usePermission } from "../../app/session";
 import { useAct } from "../../shared/act";
 import { formatInstant } from "../../shared/format";
 import { nextCursor } from "../../shared/listing";
 import { ProblemAlert } from "../../shared/problem-alert";
-
-type Entry = Item<"/api/v1/customers/{customer_id}/timeline">;
+import { entryDetails } from "./entry-details";
 
 interface Contact {
   kind: "visit" | "call" | "email" | "message" | "counter" | "app" | "event";
@@ -82,14 +80,6 @@ function RecordContact({ customerId }: { customerId: string }) {
   );
 }
 
-/** Words for the attributes of an entry, in the order that the service gave them. */
-function details(entry: Entry, t: (key: string, options: { defaultValue: string }) => string): string {
-  return Object.values(entry.attributes)
-    .filter((value): value is string | number => typeof value === "string" || typeof value === "number")
-    .map((value) => t(`word.${value}`, { defaultValue: String(value) }))
-    .join(" · ");
-}
-
 /** Everything that happened with the customer, over all services, the newest first. */
 export function CustomerTimeline({ customerId }: { customerId: string }) {
   const { t } = useTranslation();
@@ -124,7 +114,7 @@ export function CustomerTimeline({ customerId }: { customerId: string }) {
                   {entry.channel && ` · ${t(`channel.${entry.channel}`)}`}
                 </Typography.Text>
                 <Typography.Text type="secondary">
-                  {formatInstant(entry.occurred_at)} {details(entry, t)}
+                  {formatInstant(entry.occurred_at)} {entryDetails(entry.attributes, t)}
                 </Typography.Text>
                 {entry.note && <Typography.Text>{entry.note}</Typography.Text>}
               </Flex>

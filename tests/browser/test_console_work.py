@@ -1,0 +1,75 @@
+"""What each role comes to the console for."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from playwright.async_api import expect
+
+from .conftest import PATIENCE
+
+if TYPE_CHECKING:
+    from .bank import Bank
+    from .conftest import House
+
+pytestmark = pytest.mark.slow
+
+
+async def test_a_manager_finds_a_customer_by_name_and_sees_everything_of_them(house: House, bank: Bank) -> None:
+    async with house.visitor("rm", language="en") as rm:
+        await rm.page.get_by_role("searchbox").fill(bank.name)
+        await rm.page.keyboard.press("Enter")
+        row = rm.page.get_by_role("row").filter(has_text=bank.name)
+        await expect(row).to_contain_text("北京海淀支行", timeout=PATIENCE)
+        await row.get_by_role("link").click()
+        await expect(rm.page.locator("main h1")).to_have_text(bank.name, timeout=PATIENCE)
+        for section in ("Profile", "Holdings", "Tier and segments", "Complaints", "Campaigns"):
+            await expect(rm.page.locator(".ant-card-head-title", has_text=section)).to_be_visible(timeout=PATIENCE)
+        await expect(rm.page.get_by_text("李明", exact=True)).to_be_visible(timeout=PATIENCE)
+        await rm.page.get_by_role("tab", name="Timeline").click()
+        await expect(rm.page.get_by_text("Complaint received").first).to_be_visible(timeout=PATIENCE)
+
+
+async def test_a_handler_accepts_a_case_and_sees_both_clocks(house: House, bank: Bank) -> None:
+    async with house.visitor("handler", language="en", path=f"/complaints/{bank.complaint_id}") as handler:
+        main = handler.page.locator("main")
+        await expect(main.get_by_text("Statutory clock").first).to_be_visible(timeout=PATIENCE)
+        await expect(main.get_by_text("Internal clock").first).to_be_visible(timeout=PATIENCE)
+        await main.get_by_role("button", name="Accept").click()
+        await handler.page.get_by_role("dialog").get_by_role("button", name="OK").click()
+        await expect(main.get_by_role("button", name="Investigate")).to_be_visible(timeout=PATIENCE)
+
+
+async def test_a_maker_cannot_approve_and_compliance_can(house: House, bank: Bank) -> None:
+    path = f"/campaigns/{bank.campaigns[1]}"
+    async with house.visitor("marketer", language="en", path=path) as maker:
+        await expect(maker.page.get_by_text("In review")).to_be_visible(timeout=PATIENCE)
+        await expect(maker.page.get_by_role("button", name="Approve")).to_have_count(0)
+        session = await (await maker.page.request.get(f"{maker.url}/auth/session")).json()
+        refused = await maker.page.request.post(
+            f"{maker.url}/api/v1{path}/approvals",
+            data={"note": None},
+            headers={"X-CSRF-Token": session["csrf_token"], "Origin": maker.url},
+        )
+        assert (refused.status, (await refused.json())["status"]) == (403, 403)
+    async with house.visitor("compliance", language="en", path=path) as reviewer:
+        await reviewer.page.get_by_role("button", name="Approve").click()
+        await reviewer.page.get_by_role("tooltip").get_by_role("button", name="OK").click()
+        await expect(reviewer.page.get_by_text("Running", exact=True)).to_be_visible(timeout=PATIENCE)
+        await expect(reviewer.page.locator(".ant-card-head-title", has_text="Funnel")).to_be_visible(timeout=PATIENCE)
+
+
+async def test_a_marketer_is_told_why_someone_belongs_to_a_segment(house: House, bank: Bank) -> None:
+    async with house.visitor("marketer", language="en", path=f"/segments/{bank.segment_id}") as marketer:
+        await marketer.page.get_by_role("button", name="Explain").first.click()
+        drawer = marketer.page.get_by_role("dialog")
+        await expect(drawer.get_by_text("kind = individual")).to_be_visible(timeout=PATIENCE)
+
+
+async def test_an_operator_sees_every_service(house: House) -> None:
+    async with house.visitor("operator", language="en") as operator:
+        await expect(operator.page).to_have_url(f"{operator.url}/operations", timeout=PATIENCE)
+        for service in ("Customer", "Segmentation", "Complaints", "Campaigns"):
+            card = operator.page.locator(".ant-card", has=operator.page.get_by_text(service, exact=True)).first
+            await expect(card.get_by_text("OK", exact=True)).to_be_visible(timeout=PATIENCE)
