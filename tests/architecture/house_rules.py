@@ -92,11 +92,9 @@ def no_orm(path: str, tree: ast.Module) -> Iterator[tuple[int, str]]:
     if path == "libs/chassis/kehu_chassis/migrations.py":
         return
     for node in ast.walk(tree):
-        modules = []
-        if isinstance(node, ast.ImportFrom) and node.module:
-            modules = [node.module]
-        elif isinstance(node, ast.Import):
-            modules = [alias.name for alias in node.names]
+        if not isinstance(node, ast.Import | ast.ImportFrom):
+            continue
+        modules = [alias.name for alias in node.names] if isinstance(node, ast.Import) else [node.module or ""]
         for module in modules:
             if module.startswith(
                 ("sqlalchemy.orm", "sqlalchemy.ext.asyncio", "sqlalchemy.ext.declarative", "sqlmodel")
