@@ -9,11 +9,11 @@ export const theme: ThemeConfig = {
     colorTextTertiary: "#5b6670",
     colorTextPlaceholder: "#667079",
     colorBgLayout: "#f3f5f7",
-    // Tags write in a shade of these on a tint of the same: antd's own greens and oranges are too pale to read.
-    green: "#2b7d12",
-    orange: "#b85c00",
-    gold: "#967000",
-    cyan: "#0b7f86",
+    // Tags write in these shades on a tint of the same colour: antd's own are too pale to read.
+    green7: "#2b6e14",
+    orange7: "#94480a",
+    gold7: "#7a5500",
+    cyan7: "#06686d",
     borderRadius: 6,
     fontFamily: '"Inter", "PingFang SC", "Noto Sans CJK SC", "Microsoft YaHei", system-ui, sans-serif',
   },

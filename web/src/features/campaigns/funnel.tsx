@@ -26,17 +26,17 @@ export function FunnelCard({ funnel }: { funnel: Funnel }) {
       <Flex vertical gap={10}>
         {funnelSteps(funnel).map(([name, count]) => (
           <Row key={name} gutter={12} align="middle">
-            <Col xs={9} md={5}>
+            <Col xs={8} md={5}>
               <Typography.Text>{t(`funnel.${name}`)}</Typography.Text>
             </Col>
-            <Col xs={9} md={15}>
+            <Col xs={6} md={14}>
               <Progress
                 percent={funnel.audience === 0 ? 0 : (count / funnel.audience) * 100}
                 showInfo={false}
                 aria-label={t(`funnel.${name}`)}
               />
             </Col>
-            <Col xs={6} md={4} style={{ textAlign: "right" }} className="number">
+            <Col xs={10} md={5} style={{ textAlign: "right" }} className="number">
               {formatCount(count)} · {formatShare(count, funnel.audience)}
             </Col>
           </Row>
@@ -92,18 +92,16 @@ export function EffectCard({ funnel }: { funnel: Funnel }) {
     <Card title={t("funnel.effect")}>
       <Row gutter={24}>
         <Col span={12}>
-          <Statistic
-            title={t("funnel.contacted")}
-            value={funnel.contacted.rate}
-            suffix={`% · ${formatCount(funnel.contacted.customers)} / ${formatCount(funnel.contacted.members)}`}
-          />
+          <Statistic title={t("funnel.contacted")} value={funnel.contacted.rate} suffix="%" />
+          <Typography.Text type="secondary">
+            {formatCount(funnel.contacted.customers)} / {formatCount(funnel.contacted.members)}
+          </Typography.Text>
         </Col>
         <Col span={12}>
-          <Statistic
-            title={t("reason.holdout")}
-            value={funnel.holdout.rate}
-            suffix={`% · ${formatCount(funnel.holdout.customers)} / ${formatCount(funnel.holdout.members)}`}
-          />
+          <Statistic title={t("reason.holdout")} value={funnel.holdout.rate} suffix="%" />
+          <Typography.Text type="secondary">
+            {formatCount(funnel.holdout.customers)} / {formatCount(funnel.holdout.members)}
+          </Typography.Text>
         </Col>
       </Row>
     </Card>
