@@ -27,20 +27,23 @@ from kehu_segmentation.rules.rules import Boundary, News, boundaries, concerns, 
 from kehu_segmentation.rules.schemas import Rule, parse_rule
 
 TODAY = date(2026, 3, 31)
-CURRENCIES = ("CNY", "USD")
 CODES = ("gold", "o'hara", 'a"b', "x:y", "back\\slash", "%s $1", "活期")
 UNITS = [UUID(int=number) for number in (1, 2, 3)]
 AMOUNTS = (Decimal(0), Decimal("0.01"), Decimal("99999.9900"), Decimal(100_000), Decimal("100000.0001"), Decimal(-5))
 
 
-days_around = st.integers(-400, 5).map(lambda days: TODAY + timedelta(days=days))
+# Most of what is drawn stands at an edge: a window's first or last day, a threshold, a day to come.
+EDGES = (1, 30, 90)
+lengths = st.one_of(st.sampled_from(EDGES), st.integers(1, 400))
+ages = st.one_of(st.sampled_from([0, -1, *(edge + off for edge in EDGES for off in (-1, 0, 1))]), st.integers(-5, 400))
+days_around = ages.map(lambda days: TODAY - timedelta(days=days))
 amounts = st.sampled_from(AMOUNTS)
-classes = st.sampled_from([ProductClass.SAVINGS, ProductClass.CARD, ProductClass.LOAN])
-codes = st.sampled_from(CODES)
-currencies = st.sampled_from(CURRENCIES)
+classes = st.sampled_from([ProductClass.SAVINGS, ProductClass.CARD])
+codes = st.one_of(st.just("gold"), st.sampled_from(CODES))
+currencies = st.sampled_from(["CNY", "CNY", "CNY", "USD"])
 thresholds = amounts.map(str)
 comparisons = st.sampled_from(["=", "!=", "<", "<=", ">", ">="])
-windows = st.one_of(st.none(), st.integers(1, 400))
+windows = st.one_of(st.none(), lengths)
 
 
 @st.composite
@@ -77,8 +80,8 @@ def customer_facts(draw: st.DrawFn, number: int) -> CustomerFacts:
         draw(st.one_of(st.none(), st.integers(1950, 1955))),
         draw(st.one_of(st.none(), st.sampled_from(UNITS))),
         draw(days_around),
-        tuple(balance() for _ in range(draw(st.integers(0, 4)))),
-        tuple(transaction() for _ in range(draw(st.integers(0, 4)))),
+        tuple(balance() for _ in range(draw(st.integers(0, 6)))),
+        tuple(transaction() for _ in range(draw(st.integers(0, 6)))),
         tuple(product() for _ in range(draw(st.integers(0, 3)))),
     )
 
@@ -101,7 +104,7 @@ def _operands(name: str, values: st.SearchStrategy[Any], *, ordered: bool) -> st
 
 
 def _where(**extra: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[str, Any]]:
-    return st.fixed_dictionaries(
+    restricted = st.fixed_dictionaries(
         {},
         optional={
             "product_class": st.lists(classes.map(str), min_size=1, max_size=2),
@@ -109,6 +112,7 @@ def _where(**extra: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[str, Any]]
             **extra,
         },
     )
+    return st.one_of(st.just({}), restricted)
 
 
 def _aggregates(kind: str, where: st.SearchStrategy[Any], **extra: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
@@ -122,14 +126,16 @@ def _aggregates(kind: str, where: st.SearchStrategy[Any], **extra: st.SearchStra
     )
 
 
-leaf_documents = st.one_of(
+attribute_documents = st.one_of(
     _operands("kind", st.sampled_from(PartyKind).map(str), ordered=False),
     _operands("status", st.sampled_from(CustomerStatus).map(str), ordered=False),
     _operands("gender", st.sampled_from(Gender).map(str), ordered=False),
     _operands("birth_year", st.integers(1950, 1955), ordered=True),
     _operands("unit_id", st.sampled_from(UNITS).map(str), ordered=False),
     _operands("customer_since", days_around.map(str), ordered=True),
-    _operands("tenure_days", st.integers(0, 400), ordered=True),
+)
+timed_documents = st.one_of(
+    _operands("tenure_days", ages.filter(lambda days: days >= 0), ordered=True),
     _aggregates(
         "balance", _where(currency=currencies), measure=st.sampled_from(["closing", "highest", "lowest", None])
     ),
@@ -139,6 +145,8 @@ leaf_documents = st.one_of(
         optional={"opened_within_days": windows, "operator": comparisons, "value": st.integers(0, 3)},
     ),
 )
+leaf_documents = st.one_of(attribute_documents, timed_documents)
+timed_rules = timed_documents.map(parse_rule)
 rules = st.recursive(
     leaf_documents,
     lambda inner: st.one_of(
@@ -195,6 +203,37 @@ def members_in_duckdb(
             marks = ", ".join("?" for _ in RELATIONS[relation])
             duck.executemany(f"INSERT INTO {relation} VALUES ({marks})", rows)  # noqa: S608 - likewise.
     return {row[0] for row in duck.execute(compile_rule(rule, today, "duckdb")).fetchall()}
+
+
+def _with_balances(*held: tuple[str, int]) -> CustomerFacts:
+    balances = tuple(
+        BalanceFact(
+            UUID(int=100 + place), ProductClass.SAVINGS, "gold", currency, TODAY, *(Decimal(amount) for _ in range(3))
+        )
+        for place, (currency, amount) in enumerate(held)
+    )
+    return CustomerFacts(
+        UUID(int=1),
+        PartyKind.INDIVIDUAL,
+        CustomerStatus.ACTIVE,
+        Gender.UNKNOWN,
+        None,
+        None,
+        TODAY,
+        balances=balances,
+    )
+
+
+IN_ONE_CURRENCY = _with_balances(("CNY", 60), ("CNY", 60))
+IN_TWO_CURRENCIES = _with_balances(("CNY", 60), ("USD", 60))
+AT_LEAST_100 = parse_rule({"type": "balance", "aggregate": "sum", "operator": ">=", "value": "100"})
+
+
+def test_amounts_in_two_currencies_do_not_add_up() -> None:
+    assert evaluate(AT_LEAST_100, IN_ONE_CURRENCY, TODAY) is True
+    assert evaluate(AT_LEAST_100, IN_TWO_CURRENCIES, TODAY) is None
+    assert evaluate(AT_LEAST_100, _with_balances(), TODAY) is None
+    assert evaluate(AT_LEAST_100, _with_balances(("CNY", 60)), TODAY) is False
 
 
 class _Undo(Exception):
@@ -264,8 +303,10 @@ async def members_in_postgres(
     return {row["customer_id"] for row in over_all}, {row["customer_id"] for row in over_some}, facts
 
 
-@given(rule=rules, population=populations)
+@given(rule=st.one_of(timed_rules, rules), population=populations)
 @example(rule=GOLD_OR_RICH, population=())
+@example(rule=AT_LEAST_100, population=(IN_ONE_CURRENCY,))
+@example(rule=AT_LEAST_100, population=(IN_TWO_CURRENCIES,))
 @settings(
     max_examples=150,
     deadline=None,
@@ -297,7 +338,7 @@ def _crosses(boundary: Boundary, facts: CustomerFacts, before: date, after: date
     return any(before < day + timedelta(days=boundary.shift) <= after for day in dates)
 
 
-@given(rule=rules, facts=customer_facts(1), ahead=st.integers(1, 500))
+@given(rule=timed_rules, facts=customer_facts(1), ahead=lengths)
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_a_verdict_changes_by_time_only_where_a_boundary_is_crossed(
     rule: Rule, facts: CustomerFacts, ahead: int
@@ -307,7 +348,7 @@ def test_a_verdict_changes_by_time_only_where_a_boundary_is_crossed(
         assert any(_crosses(boundary, facts, TODAY, later) for boundary in boundaries(rule))
 
 
-@given(rule=rules, facts=customer_facts(1), fact=st.sampled_from(["balances", "transactions"]))
+@given(rule=timed_rules, facts=customer_facts(1), fact=st.sampled_from(["balances", "transactions"]))
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_news_that_concern_no_condition_change_no_verdict(
     rule: Rule, facts: CustomerFacts, fact: Literal["balances", "transactions"]
