@@ -6,6 +6,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 from axe_playwright_python.async_playwright import Axe
+from playwright.async_api import expect
+
+from .conftest import PATIENCE
 
 if TYPE_CHECKING:
     from playwright.async_api import Page
@@ -17,6 +20,9 @@ pytestmark = pytest.mark.slow
 
 PHONE: Final = 390
 OVERFLOW: Final = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+
+MOVED: Final = """() => Promise.allSettled(document.getAnimations()
+    .filter((one) => Number.isFinite(one.effect.getComputedTiming().endTime)).map((one) => one.finished))"""
 
 
 def pages_of(bank: Bank) -> dict[str, tuple[str, ...]]:
@@ -51,8 +57,8 @@ async def violations(page: Page) -> list[str]:
 
 async def settle(page: Page) -> None:
     """Wait until the page has what it asked for."""
-    await page.locator(".ant-spin-spinning").last.wait_for(state="hidden")
-    await page.wait_for_function("document.getAnimations().every(one => one.playState !== 'running')")
+    await expect(page.locator(".ant-spin-spinning")).to_have_count(0, timeout=PATIENCE)
+    await page.evaluate(MOVED)
 
 
 @pytest.mark.parametrize("language", ["zh", "en"])
