@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
 from jsonschema import Draft202012Validator, FormatChecker
 
 REQUIRED_HEADERS = (
@@ -66,36 +67,44 @@ class Reading:
 
 
 async def read_all(bootstrap: str, topics: Iterable[str]) -> list[Record]:
-    """Every message from the beginning to the end that the topics have now."""
-    consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, enable_auto_commit=False, auto_offset_reset="earliest")
+    """Every message from the beginning to the end that the topics have now, topic by topic."""
+    return [record for topic in topics for record in await _read_topic(bootstrap, topic)]
+
+
+async def _read_topic(bootstrap: str, topic: str) -> list[Record]:
+    partitions = await _partitions(bootstrap, topic)
+    consumer = AIOKafkaConsumer(
+        bootstrap_servers=bootstrap,
+        enable_auto_commit=False,
+        auto_offset_reset="earliest",
+        max_partition_fetch_bytes=8_000_000,
+    )
     await consumer.start()
     try:
-        partitions = [
-            TopicPartition(topic, partition)
-            for topic in topics
-            for partition in sorted(consumer.partitions_for_topic(topic) or await _partitions(consumer, topic))
-        ]
         consumer.assign(partitions)
         ends = await consumer.end_offsets(partitions)
         begins = await consumer.beginning_offsets(partitions)
-        open_partitions = {partition for partition in partitions if ends[partition] > begins[partition]}
+        unread = {partition for partition in partitions if ends[partition] > begins[partition]}
         records: list[Record] = []
-        while open_partitions:
-            for partition, batch in (await consumer.getmany(*open_partitions, timeout_ms=1000)).items():
+        while unread:
+            for batch in (await consumer.getmany(timeout_ms=1000)).values():
                 records.extend(_record(message) for message in batch)
+            for partition in list(unread):
                 if await consumer.position(partition) >= ends[partition]:
-                    open_partitions.discard(partition)
-            for partition in list(open_partitions):
-                if await consumer.position(partition) >= ends[partition]:
-                    open_partitions.discard(partition)
+                    unread.discard(partition)
         return records
     finally:
         await consumer.stop()
 
 
-async def _partitions(consumer: AIOKafkaConsumer, topic: str) -> set[int]:
-    await consumer.topics()
-    return consumer.partitions_for_topic(topic) or set()
+async def _partitions(bootstrap: str, topic: str) -> list[TopicPartition]:
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+    await admin.start()
+    try:
+        (described,) = await admin.describe_topics([topic])
+    finally:
+        await admin.close()
+    return [TopicPartition(topic, partition["partition"]) for partition in described["partitions"]]
 
 
 def _record(message: Any) -> Record:
