@@ -1,5 +1,20 @@
 import type { ThemeConfig } from "antd";
 
+/**
+ * Tags write in these shades on a tint of the same colour; antd's own are too pale to read. Each stands under both of
+ * its names, since antd makes one CSS variable from the two.
+ */
+const TAG_SHADES = {
+  green7: "#2b6e14",
+  "green-7": "#2b6e14",
+  orange7: "#94480a",
+  "orange-7": "#94480a",
+  gold7: "#7a5500",
+  "gold-7": "#7a5500",
+  cyan7: "#06686d",
+  "cyan-7": "#06686d",
+};
+
 /** Deep blue on warm grey; contrasts hold WCAG 2.1 AA at every text size. */
 export const theme: ThemeConfig = {
   token: {
@@ -9,11 +24,7 @@ export const theme: ThemeConfig = {
     colorTextTertiary: "#5b6670",
     colorTextPlaceholder: "#667079",
     colorBgLayout: "#f3f5f7",
-    // Tags write in these shades on a tint of the same colour: antd's own are too pale to read.
-    green7: "#2b6e14",
-    orange7: "#94480a",
-    gold7: "#7a5500",
-    cyan7: "#06686d",
+    ...TAG_SHADES,
     borderRadius: 6,
     fontFamily: '"Inter", "PingFang SC", "Noto Sans CJK SC", "Microsoft YaHei", system-ui, sans-serif',
   },

@@ -1,6 +1,7 @@
 import { Button, Card, Empty, Flex, Table, type TableColumnsType } from "antd";
 import { useTranslation } from "react-i18next";
 import { ProblemAlert } from "./problem-alert";
+import { Wide } from "./wide";
 
 /** What `useInfiniteQuery` gives for a list of the API, as far as a listing needs it. */
 export interface Pages<Row> {
@@ -39,17 +40,18 @@ export function Listing<Row extends object>({
   const rows = pages.data?.pages.flatMap((page) => page.items) ?? [];
   return (
     <Card styles={{ body: { padding: 0 } }}>
-      <Table<Row>
-        aria-label={label}
-        columns={columns}
-        dataSource={rows}
-        rowKey={rowKey}
-        loading={pages.isPending}
-        pagination={false}
-        size="middle"
-        scroll={{ x: "max-content" }}
-        locale={{ emptyText: <Empty description={empty} /> }}
-      />
+      <Wide label={label}>
+        <Table<Row>
+          aria-label={label}
+          columns={columns}
+          dataSource={rows}
+          rowKey={rowKey}
+          loading={pages.isPending}
+          pagination={false}
+          size="middle"
+          locale={{ emptyText: <Empty description={empty} /> }}
+        />
+      </Wide>
       {pages.hasNextPage && (
         <Flex justify="center" style={{ padding: 12 }}>
           <Button loading={pages.isFetchingNextPage} onClick={() => void pages.fetchNextPage()}>

@@ -5,6 +5,7 @@ import { api, bodyOf } from "../../api/client";
 import type { Item } from "../../api/types";
 import { formatDate, formatMoney } from "../../shared/format";
 import { Listing, nextCursor } from "../../shared/listing";
+import { Wide } from "../../shared/wide";
 
 export type Account = Item<"/api/v1/customers/{customer_id}/accounts">;
 type Transaction = Item<"/api/v1/customers/{customer_id}/transactions">;
@@ -44,16 +45,17 @@ export function AccountsTable({ accounts }: { accounts: readonly Account[] }) {
     { title: t("holding.openedOn"), dataIndex: "opened_on", render: formatDate },
   ];
   return (
-    <Table
-      aria-label={t("holding.title")}
-      size="small"
-      rowKey="id"
-      pagination={false}
-      scroll={{ x: "max-content" }}
-      columns={columns}
-      dataSource={[...accounts]}
-      locale={{ emptyText: <Empty description={t("holding.none")} /> }}
-    />
+    <Wide label={t("holding.title")}>
+      <Table
+        aria-label={t("holding.title")}
+        size="small"
+        rowKey="id"
+        pagination={false}
+        columns={columns}
+        dataSource={[...accounts]}
+        locale={{ emptyText: <Empty description={t("holding.none")} /> }}
+      />
+    </Wide>
   );
 }
 
