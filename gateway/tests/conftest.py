@@ -64,7 +64,8 @@ async def services() -> AsyncIterator[Services]:
     played = Services()
     app = web.Application(client_max_size=10_000_000)
     app.router.add_route("*", "/{path:.*}", played.answer)
-    runner = web.AppRunner(app, access_log=None)
+    # A fake that never answers is not waited for.
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)
     await site.start()

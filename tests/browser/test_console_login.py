@@ -12,7 +12,7 @@ from .conftest import PATIENCE
 if TYPE_CHECKING:
     from .conftest import House
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("browser")]
 
 SEEN_BY_SCRIPTS = """() => JSON.stringify({
     local: {...localStorage}, session: {...sessionStorage}, cookie: document.cookie })"""

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from .bank import Bank
     from .conftest import House
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("browser")]
 
 PHONE: Final = 390
 OVERFLOW: Final = "document.documentElement.scrollWidth - document.documentElement.clientWidth"

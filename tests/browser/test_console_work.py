@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from .bank import Bank
     from .conftest import House
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("browser")]
 
 
 async def test_a_manager_finds_a_customer_by_name_and_sees_everything_of_them(house: House, bank: Bank) -> None:

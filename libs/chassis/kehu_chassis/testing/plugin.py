@@ -169,7 +169,7 @@ async def service_database(postgres: str, definition: ServiceDefinition) -> Asyn
 @pytest.fixture
 async def database(service_database: ServiceDatabase) -> AsyncIterator[Database]:
     """The service's database as its api's role: row-level security holds."""
-    opened = await Database.connect(service_database.dsn("api"), schema=service_database.schema)
+    opened = await Database.connect(service_database.dsn("api"), schema=service_database.schema, wait=30.0)
     yield opened
     await opened.close()
 
@@ -177,7 +177,7 @@ async def database(service_database: ServiceDatabase) -> AsyncIterator[Database]
 @pytest.fixture
 async def worker_database(service_database: ServiceDatabase) -> AsyncIterator[Database]:
     """The service's database as its worker's role: every row is seen."""
-    opened = await Database.connect(service_database.dsn("worker"), schema=service_database.schema)
+    opened = await Database.connect(service_database.dsn("worker"), schema=service_database.schema, wait=30.0)
     yield opened
     await opened.close()
 

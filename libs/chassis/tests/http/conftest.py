@@ -197,7 +197,7 @@ async def probe_dsn(postgres: str) -> AsyncIterator[str]:
 
 @pytest.fixture
 async def database(probe_dsn: str) -> AsyncIterator[Database]:
-    opened = await Database.connect(probe_dsn, schema="public", max_size=20)
+    opened = await Database.connect(probe_dsn, schema="public", max_size=20, wait=30.0)
     yield opened
     await opened.close()
 
