@@ -1,7 +1,7 @@
 # Every command of the suite. `make` alone lists them. Each sets up what it needs, once.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help up down test lint types contracts format bench lock clean jars python web console browser
+.PHONY: help up down test scenario lint types contracts format bench lock clean jars python web console browser
 
 SETUP := deploy/local/setup.sh
 BIN := .venv/bin
@@ -19,7 +19,10 @@ down: python ## Stop the suite that runs from this folder
 
 test: python jars console browser ## Run all tests, the console's too
 	npm --prefix web run test --silent
-	$(BIN)/pytest --numprocesses $(PYTEST_WORKERS) --dist loadgroup $(ARGS)
+	$(BIN)/pytest --numprocesses $(PYTEST_WORKERS) --dist loadgroup -m "not chain" $(ARGS)
+
+scenario: python jars console ## Run the first day's chain over a whole suite with the Berka bank
+	$(BIN)/pytest -m chain tests/scenarios $(ARGS)
 
 lint: python web ## Check style, imports and unused dependencies
 	$(BIN)/ruff check .

@@ -27,7 +27,7 @@ RUNNING = os.environ.get("KEHU_TEST_SUITE")
 """The data folder of a suite that runs already with the Berka bank in it; saves a developer the start."""
 
 BEGINS = "1999-01-01T09:00+08:00"
-PATIENCE = 120.0
+PATIENCE = 300.0
 
 
 def load(name: str) -> ModuleType:

@@ -26,7 +26,7 @@ PRODUCT = "spring-saver"
 REACHABLE = 12
 """How many members the test gives a phone number and a consent; the others must be refused for want of them."""
 
-pytestmark = pytest.mark.xdist_group("berka")
+pytestmark = [pytest.mark.chain, pytest.mark.xdist_group("berka")]
 
 
 def load(name: str) -> ModuleType:
@@ -241,8 +241,11 @@ def test_an_opening_counts_as_one_conversion_and_the_360_shows_it_all(
     )
     (met,) = seen["sections"]["campaigns"]["data"]["items"]
     assert (met["campaign_id"], met["reason"], met["conversions"]) == (campaign["id"], "allowed", 1)
-    kinds = {row["type"] for row in suite.every("auditor", f"/api/v1/customers/{members[0]}/timeline")}
-    assert {"consent_changed", "complaint_received", "complaint_state_changed"} <= kinds
+    wanted = {"consent_changed", "complaint_received", "complaint_state_changed"}
+    path_of_timeline = f"/api/v1/customers/{members[0]}/timeline"
+    suite.eventually(
+        lambda: wanted <= {row["type"] for row in suite.every("auditor", path_of_timeline)}, "the timeline has it all"
+    )
     funnel = suite.get("marketer", f"{path}/funnel")
     assert (funnel["contacted"]["customers"], funnel["contacted"]["openings"]) == (1, 1)
 
