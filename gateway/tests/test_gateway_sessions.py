@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from datetime import UTC, datetime
 from typing import Any
 
 import httpx
@@ -11,6 +12,7 @@ import pytest
 import time_machine
 
 from kehu_chassis.auth import JwksSource, TokenVerifier
+from kehu_chassis.clock import FixedClock
 from kehu_chassis.database import Database
 from kehu_chassis.testing.http import TestApp
 from kehu_chassis.testing.tokens import TestIssuer
@@ -87,6 +89,23 @@ async def test_a_callback_with_the_issuers_refusal_begins_no_session(browser: ht
     response = await browser.get("/auth/callback", params={"error": "access_denied", "state": state})
     assert response.status_code == 400
     assert (await browser.get("/auth/session")).status_code == 401
+
+
+async def test_the_issuers_page_speaks_the_language_that_the_console_is_in(browser: httpx.AsyncClient) -> None:
+    for language, title in (("zh", "登录"), ("en", "Log in")):
+        begun = await browser.get("/auth/login", params={"ui_locales": language}, headers={"Accept-Language": "fr"})
+        page = await browser.get(begun.headers["location"])
+        assert f"<h1>{title}" in page.text
+        refused = await browser.post(begun.headers["location"], data={"username": "rm", "password": "wrong"})
+        assert f"<h1>{title}" in refused.text
+
+
+async def test_a_session_tells_the_banks_time_and_not_the_machines(
+    browser: httpx.AsyncClient, clock: FixedClock, steps: Any
+) -> None:
+    await steps.log_in(browser)
+    clock.set(datetime(1999, 1, 1, 9, tzinfo=UTC))
+    assert (await browser.get("/auth/session")).json()["business_time"] == "1999-01-01T09:00:00Z"
 
 
 async def test_a_session_reads_and_writes_with_its_csrf_token_only(

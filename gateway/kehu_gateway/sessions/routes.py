@@ -8,7 +8,7 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import RedirectResponse
 
-from kehu_chassis.http import PUBLIC
+from kehu_chassis.http import PUBLIC, Now
 from kehu_chassis.problems import Unauthenticated, problems
 from kehu_gateway.resources import resources_of
 from kehu_gateway.sessions.middleware import SESSION_COOKIE, CsrfRefused, session_cookie
@@ -24,8 +24,11 @@ routes = APIRouter(prefix="/auth", tags=["session"])
 
 @routes.get("/login", response_class=RedirectResponse, include_in_schema=False)
 async def begin_login(request: Request, return_to: str = "/") -> Response:
-    """Send the browser to the issuer. The state cookie is Lax: the browser comes back from another site."""
-    address, sealed = await resources_of(request).sessions.begin_login(return_to)
+    """Send the browser to the issuer, whose page is to speak the console's language.
+
+    The state cookie is Lax: the browser comes back from another site.
+    """
+    address, sealed = await resources_of(request).sessions.begin_login(return_to, page_language(request))
     response = RedirectResponse(address, status_code=303, headers={"Cache-Control": "no-store"})
     response.set_cookie(LOGIN_COOKIE, sealed, max_age=600, path="/auth", secure=True, httponly=True, samesite="lax")
     return response
@@ -60,7 +63,7 @@ async def finish_login(request: Request) -> Response:
 
 
 @routes.get("/session", response_model=SessionOut, openapi_extra=PUBLIC, responses=problems(400, 401, 422))
-async def read_session(request: Request, response: Response) -> dict[str, Any]:
+async def read_session(request: Request, response: Response, now: Now) -> dict[str, Any]:
     """Who is logged in in this browser; 401 when nobody is."""
     session = await _session(request)
     response.headers["Cache-Control"] = "no-store"
@@ -72,6 +75,7 @@ async def read_session(request: Request, response: Response) -> dict[str, Any]:
         "permissions": sorted(principal.permissions),
         "staff_id": principal.staff_id,
         "csrf_token": resources_of(request).sessions.csrf_token(session.session_id),
+        "business_time": now,
     }
 
 

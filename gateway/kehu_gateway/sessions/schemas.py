@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from uuid import UUID
 
 from kehu_chassis.schemas import Out
@@ -10,7 +11,10 @@ __all__ = ["SessionOut"]
 
 
 class SessionOut(Out):
-    """Who is logged in. `csrf_token` goes into the header `X-CSRF-Token` of every write."""
+    """Who is logged in. `csrf_token` goes into the header `X-CSRF-Token` of every write.
+
+    `business_time` is the bank's clock: what is due is told by it, not by the browser's.
+    """
 
     subject: str
     name: str
@@ -18,3 +22,4 @@ class SessionOut(Out):
     permissions: list[str]
     staff_id: UUID | None
     csrf_token: str
+    business_time: datetime

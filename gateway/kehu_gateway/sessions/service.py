@@ -18,7 +18,7 @@ from sqlalchemy import bindparam, delete, insert, select, update
 from kehu_chassis.auth import Principal, TokenVerifier
 from kehu_chassis.clock import technical_now
 from kehu_chassis.database import Database, Record, Transaction
-from kehu_chassis.problems import DependencyUnavailable, Problem, Unauthenticated
+from kehu_chassis.problems import DependencyUnavailable, Language, Problem, Unauthenticated
 from kehu_gateway.issuer.rules import challenge_of
 from kehu_gateway.sessions.providers import Provider, TokensRefused
 from kehu_gateway.sessions.rules import safe_return
@@ -92,7 +92,7 @@ class Sessions:
         self._life = life
         self._renewing: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
-    async def begin_login(self, return_to: str) -> tuple[str, str]:
+    async def begin_login(self, return_to: str, language: Language) -> tuple[str, str]:
         """Where to send the browser, and the sealed state for its log-in cookie."""
         state, nonce, verifier = (secrets.token_urlsafe(32) for _ in range(3))
         query = {
@@ -104,6 +104,7 @@ class Sessions:
             "nonce": nonce,
             "code_challenge": challenge_of(verifier),
             "code_challenge_method": "S256",
+            "ui_locales": language,
         }
         endpoint = await self._provider.authorization_endpoint()
         remembered = {
