@@ -76,6 +76,7 @@ class Bank:
     WESTERNER: Final = UUID(int=13)
     PRESIDENT: Final = UUID(int=14)
     LEAVER: Final = UUID(int=15)
+    PEER: Final = UUID(int=16)
     LI: Final = UUID(int=21)
     WANG: Final = UUID(int=22)
     HOMELESS: Final = UUID(int=23)
@@ -88,6 +89,7 @@ class Bank:
             await put_units(tx, [ScopeUnit(unit, parent, active=True) for unit, parent in units])
             places = [
                 (self.HANDLER, self.EAST, True),
+                (self.PEER, self.EAST, True),
                 (self.COLLEAGUE, self.EAST_LAKE, True),
                 (self.WESTERNER, self.WEST, True),
                 (self.PRESIDENT, self.HEAD, True),

@@ -193,8 +193,9 @@ async def test_an_unknown_ground_for_a_pause_is_refused(
 
 async def test_whoever_accepts_handles_unless_another_is_named(file_complaint: Any, step: Any, bank: Any) -> None:
     assert (await step(await file_complaint(), "acceptances"))["handler_id"] == str(bank.HANDLER)
-    named = await step(await file_complaint(), "acceptances", handler_id=str(bank.COLLEAGUE))
-    assert named["handler_id"] == str(bank.COLLEAGUE)
+    for named in (bank.PEER, bank.PRESIDENT):
+        case = await step(await file_complaint(), "acceptances", handler_id=str(named))
+        assert case["handler_id"] == str(named)
 
 
 async def test_an_unknown_handler_is_refused(handler: httpx.AsyncClient, file_complaint: Any, bank: Any) -> None:
@@ -205,6 +206,26 @@ async def test_an_unknown_handler_is_refused(handler: httpx.AsyncClient, file_co
         )
         assert answer.status_code == 422
         assert answer.json()["errors"][0]["code"] == "unknown_staff"
+
+
+async def test_nobody_handles_a_case_that_lies_outside_their_reach(
+    handler: httpx.AsyncClient, file_complaint: Any, step: Any, bank: Any, outbox_rows: Rows
+) -> None:
+    case = await file_complaint()
+    url = f"/api/v1/complaints/{case['complaint_id']}"
+    before = await outbox_rows()
+    # One of a sibling branch, one of the sub-branch below: neither would find the case.
+    for other in (bank.WESTERNER, bank.COLLEAGUE):
+        answer = await handler.post(f"{url}/acceptances", json={"handler_id": str(other)})
+        assert answer.status_code == 422
+        wrong = answer.json()["errors"][0]
+        assert (wrong["pointer"], wrong["code"]) == ("#/handler_id", "handler_out_of_reach")
+    assert (await outbox_rows(), (await handler.get(url)).json()["state"]) == (before, "received")
+
+    accepted = await step(case, "acceptances")
+    answer = await handler.patch(url, json={"handler_id": str(bank.WESTERNER)}, headers={"If-Match": '"2"'})
+    assert (answer.status_code, answer.json()["errors"][0]["code"]) == (422, "handler_out_of_reach")
+    assert (await handler.get(url)).json()["handler_id"] == accepted["handler_id"] == str(bank.HANDLER)
 
 
 @pytest.mark.parametrize("path", sorted(PATHS.values()))
@@ -223,20 +244,20 @@ async def test_the_accused_does_nothing_in_the_case(
 async def test_the_accused_is_neither_named_nor_kept_as_handler(
     test_app: TestApp, handler: httpx.AsyncClient, file_complaint: Any, step: Any, bank: Any
 ) -> None:
-    case = await file_complaint(accused_staff_id=str(bank.COLLEAGUE))
+    case = await file_complaint(accused_staff_id=str(bank.PEER))
     url = f"/api/v1/complaints/{case['complaint_id']}"
-    answer = await handler.post(f"{url}/acceptances", json={"handler_id": str(bank.COLLEAGUE)})
+    answer = await handler.post(f"{url}/acceptances", json={"handler_id": str(bank.PEER)})
     assert (answer.status_code, answer.json()["code"]) == (403, "complaint.recused")
 
     # It turns out later whom the complaint is about: he is released.
-    case = await step(await file_complaint(), "acceptances", handler_id=str(bank.COLLEAGUE))
+    case = await step(await file_complaint(), "acceptances", handler_id=str(bank.PEER))
     url = f"/api/v1/complaints/{case['complaint_id']}"
-    changed = await handler.patch(url, json={"accused_staff_id": str(bank.COLLEAGUE)}, headers={"If-Match": '"2"'})
+    changed = await handler.patch(url, json={"accused_staff_id": str(bank.PEER)}, headers={"If-Match": '"2"'})
     assert changed.status_code == 200
-    assert (changed.json()["handler_id"], changed.json()["accused_staff_id"]) == (None, str(bank.COLLEAGUE))
-    colleague = await test_app.client(Role.COMPLAINT_HANDLER, staff_id=bank.COLLEAGUE, subject="colleague")
-    # The case is the branch's, not the sub-branch's where the colleague works: out of reach.
-    assert (await colleague.get(url)).status_code == 404
+    assert (changed.json()["handler_id"], changed.json()["accused_staff_id"]) == (None, str(bank.PEER))
+    accused = await test_app.client(Role.COMPLAINT_HANDLER, staff_id=bank.PEER, subject="peer")
+    read = (await accused.get(url)).json()
+    assert (read["narrative"], read["possible_actions"]) == (None, [])
 
 
 async def test_a_case_is_corrected_under_its_etag(

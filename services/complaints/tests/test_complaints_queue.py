@@ -51,7 +51,7 @@ async def test_the_next_statutory_deadline_stands_first(handler: httpx.AsyncClie
 
 
 async def test_filters(handler: httpx.AsyncClient, five: list[dict[str, Any]], bank: Any, step: Any) -> None:
-    await step(five[1], "acceptances", handler_id=str(bank.COLLEAGUE))
+    await step(five[1], "acceptances", handler_id=str(bank.PEER))
     assert await numbers(handler, state="received") == ["01", "04", "05"]
     assert await numbers(handler, state="closed") == ["03"]
     assert await numbers(handler, unit_id=str(bank.EAST_LAKE)) == ["04"]

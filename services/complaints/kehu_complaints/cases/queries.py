@@ -30,6 +30,7 @@ __all__ = [
     "lock_case",
     "open_count",
     "reachable_unit",
+    "reaches_unit",
     "unit_of_staff",
 ]
 
@@ -82,6 +83,21 @@ _LOCK: Final = (
 _HISTORY: Final = select(complaint_history).where(complaint_history.c.complaint_id == bindparam("complaint_id"))
 _STAFF_UNIT: Final = select(scope_staff.c.unit_id).where(
     scope_staff.c.staff_id == bindparam("staff_id"), scope_staff.c.active
+)
+_WORKPLACE: Final = scope_units.alias("workplace")
+_CASE_UNIT: Final = scope_units.alias("case_unit")
+_REACHES_UNIT: Final = (
+    select(scope_staff.c.staff_id)
+    .join(_WORKPLACE, _WORKPLACE.c.unit_id == scope_staff.c.unit_id)
+    .join(
+        _CASE_UNIT,
+        or_(_CASE_UNIT.c.unit_id == _WORKPLACE.c.unit_id, _WORKPLACE.c.path.op("@>")(_CASE_UNIT.c.path)),
+    )
+    .where(
+        scope_staff.c.staff_id == bindparam("staff_id"),
+        scope_staff.c.active,
+        _CASE_UNIT.c.unit_id == bindparam("unit_id"),
+    )
 )
 _SURVIVOR: Final = scope_subjects.alias("survivor")
 
@@ -191,6 +207,11 @@ async def unit_of_staff(tx: Transaction, staff_id: UUID) -> UUID | None:
     """Where a member of staff works, or None when they do not."""
     unit_id: UUID | None = await tx.scalar(_STAFF_UNIT, {"staff_id": staff_id})
     return unit_id
+
+
+async def reaches_unit(tx: Transaction, staff_id: UUID, unit_id: UUID) -> bool:
+    """Whether a member of staff works in the unit or above it, and so reaches its cases."""
+    return await tx.first(_REACHES_UNIT, {"staff_id": staff_id, "unit_id": unit_id}) is not None
 
 
 async def is_active_staff(tx: Transaction, staff_id: UUID) -> bool:

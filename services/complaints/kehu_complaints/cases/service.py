@@ -139,7 +139,7 @@ async def accept(desk: Desk, complaint_id: UUID, handler_id: UUID | None, act: A
     """Take a complaint on and say who handles it: the caller, unless somebody else is named."""
     case = await lock_for_action(desk.tx, complaint_id, act.actor)
     chosen = handler_id or act.actor.staff_id
-    await _check_handler(desk.tx, chosen, case["accused_staff_id"])
+    await _check_handler(desk.tx, case, chosen, case["accused_staff_id"])
     changes = {"handler_id": chosen}
     await _move(desk, case, Action.ACCEPT, act, changes=changes, details={"handler_id": _text(chosen)})
 
@@ -218,7 +218,7 @@ async def change_case(desk: Desk, complaint_id: UUID, given: ComplaintChangeIn, 
         if accused == case["handler_id"] and "handler_id" not in changes:
             changes["handler_id"] = None
     if changes.get("handler_id") is not None:
-        await _check_handler(desk.tx, changes["handler_id"], accused)
+        await _check_handler(desk.tx, case, changes["handler_id"], accused)
     line = NewLine(
         "changed", desk.now, Author.of(act.actor, desk.now), changes=changes, details={"fields": sorted(changes)}
     )
@@ -375,12 +375,16 @@ async def _check_staff(tx: Transaction, staff_id: UUID, pointer: str) -> None:
         raise wrong_field(pointer, "unknown_staff", "No such member of staff works here", "未找到该员工")
 
 
-async def _check_handler(tx: Transaction, handler_id: UUID | None, accused_staff_id: UUID | None) -> None:
+async def _check_handler(tx: Transaction, case: Record, handler_id: UUID | None, accused_staff_id: UUID | None) -> None:
     if handler_id is None:
         return
     if is_recused(handler_id, accused_staff_id):
         raise Recused
     await _check_staff(tx, handler_id, "/handler_id")
+    if not await queries.reaches_unit(tx, handler_id, case["unit_id"]):
+        raise wrong_field(
+            "/handler_id", "handler_out_of_reach", "Works in another branch than the case's", "该员工不在案件所属机构"
+        )
 
 
 def _not_in_the_future(desk: Desk, at: datetime, pointer: str) -> None:
