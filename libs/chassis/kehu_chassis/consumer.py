@@ -98,6 +98,9 @@ class Consumer:
                 metrics.EVENT_DELAY.labels(subscription=self.subscription.name).observe(
                     max(0.0, time.time() - records[0].timestamp / 1000)
                 )
+                for place, batch in taken.items():
+                    newest = metrics.LAST_MESSAGE.labels(topic=self._kafka.logical(place.topic))
+                    newest.set(batch[-1].timestamp / 1000)
             if time.monotonic() >= care_at:
                 await self._care(consumer)
                 care_at = time.monotonic() + CARE_EVERY
@@ -160,6 +163,7 @@ class Consumer:
 
     def _is(self, state: str, reason: str | None = None) -> None:
         self.state, self.reason = state, reason
+        metrics.CONSUMER_STOPPED.labels(subscription=self.subscription.name).set(state == "stopped")
 
     def _read(self, record: ConsumerRecord) -> Message:
         return from_headers(

@@ -14,6 +14,7 @@ import asyncio
 import contextlib
 import json
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from time import perf_counter
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self
 
@@ -50,6 +51,9 @@ else:
     Record = asyncpg.Record
 Parameters = Mapping[str, Any]
 
+
+_NOTABLE_WAIT: Final = 0.001
+"""Seconds; a free connection comes sooner, and is not worth an observation."""
 
 _CUT: Final = (
     asyncpg.InterfaceError,
@@ -283,13 +287,18 @@ class Database:
         raise DatabaseUnavailable("the connection was lost") from cut
 
     async def _take(self) -> Any:
+        started = perf_counter()
         try:
             async with asyncio.timeout(self._wait):
-                return await self._pool.acquire()
+                connection = await self._pool.acquire()
         except (OSError, asyncpg.PostgresConnectionError, asyncpg.CannotConnectNowError) as error:
             cause = "busy" if isinstance(error, TimeoutError) else "down"
-            metrics.DATABASE_WAITS.labels(cause=cause).inc()
+            metrics.DATABASE_REFUSALS.labels(cause=cause).inc()
             raise DatabaseUnavailable(f"no database connection: {cause}") from error
+        waited = perf_counter() - started
+        if waited >= _NOTABLE_WAIT:
+            metrics.DATABASE_WAIT.observe(waited)
+        return connection
 
     async def give_back(self, connection: Any, *, broken: bool = False) -> None:
         """Return a connection to the pool. Called by `begin` alone."""

@@ -99,10 +99,14 @@ class Relay:
                 log.warning("relay.waiting", cause=describe(error))
                 await pause(failures, self._stopping)
             finally:
-                self.is_active = False
+                self._is_active(active=False)
+
+    def _is_active(self, *, active: bool) -> None:
+        self.is_active = active
+        metrics.RELAY_ACTIVE.set(active)
 
     async def _relay(self, connection: asyncpg.Connection, producer: AIOKafkaProducer) -> None:
-        self.is_active = True
+        self._is_active(active=True)
         idle = self.BUSY_POLL
         while not self._stopping.is_set():
             self._database.written.clear()

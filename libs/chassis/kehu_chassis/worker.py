@@ -16,13 +16,15 @@ import structlog
 import uvicorn
 from starlette.applications import Starlette
 
-from kehu_chassis import audit, idempotency, inbox, migrations
+from kehu_chassis import audit_chain, idempotency, inbox, migrations
 from kehu_chassis.consumer import Consumer
 from kehu_chassis.database import TRANSIENT
 from kehu_chassis.definition import Runtime, ServiceDefinition
 from kehu_chassis.failures import describe, pause
+from kehu_chassis.gauges import Gauges
 from kehu_chassis.health import health_routes
 from kehu_chassis.kafka import Kafka
+from kehu_chassis.ledger import Ledger
 from kehu_chassis.relay import Relay
 from kehu_chassis.timers import Timers
 
@@ -31,6 +33,8 @@ __all__ = ["ConsumerStopped", "Worker"]
 log = structlog.get_logger(__name__)
 
 SEAL_EVERY: Final = 5.0
+MEASURE_EVERY: Final = 5.0
+ANCHOR_EVERY: Final = 60.0
 PRUNE_EVERY: Final = 600.0
 
 _FORGET_OTHERS: Final = "DELETE FROM consumer_states WHERE subscription <> ALL ($1::text[])"
@@ -48,6 +52,8 @@ class Worker:
         self._definition = definition
         self._runtime = runtime
         self._kafka = kafka or Kafka(settings.kafka_bootstrap, client_id=f"kehu-{definition.name}")
+        self._ledger = Ledger(settings.ledger_folder, definition.name)
+        self._anchored = 0
         self._stopping = asyncio.Event()
         self.relay = Relay(runtime.database, self._kafka, definition.name)
         self.consumers = [
@@ -69,6 +75,7 @@ class Worker:
                 *(consumer.run() for consumer in self.consumers),
                 self.timers.run(),
                 self._keep_house(),
+                self._measure(),
             ]
             async with asyncio.TaskGroup() as group:
                 group.create_task(server.serve())
@@ -96,17 +103,40 @@ class Worker:
             task.cancel()
 
     async def _keep_house(self) -> None:
-        prune_in = 0.0
+        prune_in = anchor_in = 0.0
         while not self._stopping.is_set():
             try:
-                await audit.seal(self._runtime.database)
+                await audit_chain.seal(self._runtime.database)
+                if anchor_in <= 0:
+                    await self._anchor()
+                    anchor_in = ANCHOR_EVERY
                 if prune_in <= 0:
                     await self._prune()
                     prune_in = PRUNE_EVERY
             except TRANSIENT as error:
                 log.warning("worker.housekeeping_postponed", cause=describe(error))
             prune_in -= SEAL_EVERY
+            anchor_in -= SEAL_EVERY
             await pause(0, self._stopping, shortest=SEAL_EVERY)
+
+    async def _anchor(self) -> None:
+        try:
+            async with self._runtime.database.begin(read_only=True) as tx:
+                self._anchored = await audit_chain.anchor(tx, self._ledger, since=self._anchored)
+        except PermissionError as error:
+            # A ledger that cannot be written stops no work; the lines stand in the log meanwhile.
+            log.warning("worker.ledger_not_written", reason=describe(error))
+
+    async def _measure(self) -> None:
+        """Set the gauges; apart from the housekeeping, which a large backlog may keep busy just when they matter."""
+        names = [consumer.subscription.name for consumer in self.consumers]
+        gauges = Gauges(self._runtime.database, self._runtime.clock, names)
+        while not self._stopping.is_set():
+            try:
+                await gauges.measure()
+            except TRANSIENT as error:
+                log.warning("worker.measuring_postponed", cause=describe(error))
+            await pause(0, self._stopping, shortest=MEASURE_EVERY)
 
     async def _prune(self) -> None:
         """Forget what has had its time, and consumers that this version of the service no longer has."""
