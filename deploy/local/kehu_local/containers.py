@@ -50,8 +50,8 @@ def write_secrets(folder: Path) -> None:
             variables = process_environment(plan, secrets, service, command) | _placed(service)
             if service not in KEEPS_PERSONAL_DATA:
                 del variables["KEHU_KEY_FILE"]
-            # Each container has business time from its own machine.
-            del variables["KEHU_CLOCK_FILE"]
+            # Each container has business time from its own machine, and its ledger goes with its log.
+            del variables["KEHU_CLOCK_FILE"], variables["KEHU_LEDGER_FOLDER"]
             lines = "".join(f"{name}={shlex.quote(value)}\n" for name, value in sorted(variables.items()))
             _write(folder / service / f"{command}.env", lines)
     for service in KEEPS_PERSONAL_DATA:

@@ -40,6 +40,7 @@ def process_environment(plan: Plan, secrets: Secrets, service: str, command: str
         "KEHU_ISSUER": plan.gateway_url,
         "KEHU_JWKS_URL": f"{plan.gateway_url}/oauth2/jwks",
         "KEHU_KEY_FILE": str(plan.key_file),
+        "KEHU_LEDGER_FOLDER": str(plan.ledger),
         "KEHU_CLOCK_FILE": str(plan.clock_file),
         f"{prefix}_DATABASE_DSN": database_dsn(plan, secrets, service, role),
         f"{prefix}_HOST": HOST,

@@ -76,6 +76,11 @@ class Plan:
         return self.data / "clock.json"
 
     @property
+    def ledger(self) -> Path:
+        """What must outlive the database: audit anchors and erasures, a file for each service."""
+        return self.data / "ledger"
+
+    @property
     def key_file(self) -> Path:
         """The keys of personal data."""
         return self.secrets / "keys.json"

@@ -85,7 +85,7 @@ class Runner:
     def _make_folders(self) -> None:
         plan = self._plan
         try:
-            for folder in (plan.data, plan.logs, plan.run):
+            for folder in (plan.data, plan.logs, plan.run, plan.ledger):
                 folder.mkdir(parents=True, exist_ok=True)
             next(plan.data.iterdir(), None)
             probe = plan.run / "probe"

@@ -4,20 +4,16 @@
                        details={"fields": ["phone"]}, reason=body.reason)
 
 Details carry ids, codes and field names, never personal data. Chaining inside the transaction would make all writers
-wait for one another; so a job of the worker (`seal`) chains rows once no transaction that could still add an earlier
-one is under way. A row that was changed or removed after its sealing breaks the chain, which `verify` tells.
+wait for one another; so a job of the worker chains them afterwards: see `audit_chain`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
-from hashlib import sha256
 from typing import Any, Final
 from uuid import UUID
 
-from pydantic_core import to_json
 from sqlalchemy import (
     BigInteger,
     Column,
@@ -37,10 +33,10 @@ from sqlalchemy.dialects.postgresql import JSONB, insert
 from kehu_chassis.auth import Principal
 from kehu_chassis.clock import technical_now
 from kehu_chassis.columns import new_id
-from kehu_chassis.database import Database, Transaction
+from kehu_chassis.database import Transaction
 from kehu_chassis.tracing import current_trace_id
 
-__all__ = ["PARTITIONS", "Verdict", "audit", "audit_seals", "record", "seal", "tables", "verify"]
+__all__ = ["PARTITIONS", "audit", "audit_seals", "record", "tables"]
 
 
 def tables(metadata: MetaData) -> tuple[Table, ...]:
@@ -150,76 +146,3 @@ async def record(  # noqa: PLR0913 - an audit row answers who, what, on what, wh
             "trace_id": current_trace_id(),
         },
     )
-
-
-_LOCK: Final = "SELECT pg_advisory_xact_lock(hashtextextended(current_schema() || ':audit', 0))"
-_LAST: Final = "SELECT position, hash FROM audit_seals ORDER BY position DESC LIMIT 1"
-# Rows of transactions that began before the oldest one still under way can no longer be joined by earlier ones.
-_UNSEALED: Final = """
-SELECT a.* FROM audit a
-WHERE a.transaction_id < pg_snapshot_xmin(pg_current_snapshot())::text::bigint
-  AND a.transaction_id >= coalesce((SELECT max(transaction_id) FROM audit_seals), 0)
-  AND NOT EXISTS (SELECT FROM audit_seals s WHERE s.audit_id = a.audit_id)
-ORDER BY a.transaction_id, a.audit_id
-LIMIT $1
-"""
-_SEAL: Final = """
-INSERT INTO audit_seals (position, audit_id, transaction_id, hash)
-SELECT * FROM unnest($1::bigint[], $2::uuid[], $3::bigint[], $4::bytea[])
-"""
-_SEALED: Final = """
-SELECT s.position, s.hash AS seal, s.audit_id AS sealed_id, a.* FROM audit_seals s
-LEFT JOIN audit a ON a.audit_id = s.audit_id
-WHERE s.position > $1 ORDER BY s.position LIMIT $2
-"""
-
-
-async def seal(database: Database, *, batch: int = 5000) -> int:
-    """Chain the rows that can be chained, oldest first; tells how many. One process at a time does this."""
-    async with database.begin() as tx:
-        connection = tx.connection
-        await connection.execute(_LOCK)
-        last = await connection.fetchrow(_LAST)
-        position, previous = (last["position"], last["hash"]) if last else (0, b"")
-        rows = await connection.fetch(_UNSEALED, batch)
-        hashes: list[bytes] = []
-        for row in rows:
-            previous = _link(previous, row)
-            hashes.append(previous)
-        if rows:
-            await connection.execute(
-                _SEAL,
-                list(range(position + 1, position + 1 + len(rows))),
-                [row["audit_id"] for row in rows],
-                [row["transaction_id"] for row in rows],
-                hashes,
-            )
-        return len(rows)
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """How far the chain holds: `checked` seals, and the position of the first that does not fit (None: all do)."""
-
-    checked: int
-    broken_at: int | None
-
-
-async def verify(tx: Transaction, *, batch: int = 5000) -> Verdict:
-    """Recompute the whole chain from the rows as they stand."""
-    position, previous, checked = 0, b"", 0
-    while rows := await tx.connection.fetch(_SEALED, position, batch):
-        for row in rows:
-            previous = _link(previous, row) if row["audit_id"] is not None else b""
-            if row["position"] != position + 1 or previous != row["seal"]:
-                return Verdict(checked, position + 1)
-            position = row["position"]
-            checked += 1
-    return Verdict(checked, None)
-
-
-_LINKED: Final = tuple(column.name for column in audit.columns)
-
-
-def _link(previous: bytes, row: Mapping[str, Any]) -> bytes:
-    return sha256(previous + to_json({name: row[name] for name in _LINKED})).digest()

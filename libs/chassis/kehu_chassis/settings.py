@@ -54,6 +54,8 @@ class ServiceSettings(BaseSettings):
     ] = ("EdDSA",)
     key_file: Annotated[Path | None, Field(validation_alias=shared("key_file"))] = None
     """Key-encryption and index keys (see `crypto.KeyRing`), for the services that keep personal data."""
+    ledger_folder: Annotated[Path | None, Field(validation_alias=shared("ledger_folder"))] = None
+    """Where the worker notes what must outlive its database (see `ledger.Ledger`); without it, in its log alone."""
     clock_file: Annotated[Path | None, Field(validation_alias=shared("clock_file"))] = None
     """The suite's clock; demo and test only."""
     log_level: Annotated[Literal["debug", "info", "warning", "error"], Field(validation_alias=shared("log_level"))] = (

@@ -25,6 +25,7 @@ from kehu_chassis.gauges import Gauges
 from kehu_chassis.health import health_routes
 from kehu_chassis.kafka import Kafka
 from kehu_chassis.ledger import Ledger
+from kehu_chassis.ledger import Ledger
 from kehu_chassis.relay import Relay
 from kehu_chassis.timers import Timers
 
@@ -34,6 +35,7 @@ log = structlog.get_logger(__name__)
 
 SEAL_EVERY: Final = 5.0
 MEASURE_EVERY: Final = 5.0
+ANCHOR_EVERY: Final = 60.0
 ANCHOR_EVERY: Final = 60.0
 PRUNE_EVERY: Final = 600.0
 
@@ -52,6 +54,8 @@ class Worker:
         self._definition = definition
         self._runtime = runtime
         self._kafka = kafka or Kafka(settings.kafka_bootstrap, client_id=f"kehu-{definition.name}")
+        self._ledger = Ledger(settings.ledger_folder, definition.name)
+        self._anchored = 0
         self._ledger = Ledger(settings.ledger_folder, definition.name)
         self._anchored = 0
         self._stopping = asyncio.Event()
@@ -123,7 +127,7 @@ class Worker:
         try:
             async with self._runtime.database.begin(read_only=True) as tx:
                 self._anchored = await audit_chain.anchor(tx, self._ledger, since=self._anchored)
-        except PermissionError as error:
+        except OSError as error:
             # A ledger that cannot be written stops no work; the lines stand in the log meanwhile.
             log.warning("worker.ledger_not_written", reason=describe(error))
 
