@@ -25,7 +25,6 @@ from kehu_chassis.gauges import Gauges
 from kehu_chassis.health import health_routes
 from kehu_chassis.kafka import Kafka
 from kehu_chassis.ledger import Ledger
-from kehu_chassis.ledger import Ledger
 from kehu_chassis.relay import Relay
 from kehu_chassis.timers import Timers
 
@@ -35,7 +34,6 @@ log = structlog.get_logger(__name__)
 
 SEAL_EVERY: Final = 5.0
 MEASURE_EVERY: Final = 5.0
-ANCHOR_EVERY: Final = 60.0
 ANCHOR_EVERY: Final = 60.0
 PRUNE_EVERY: Final = 600.0
 
@@ -54,8 +52,6 @@ class Worker:
         self._definition = definition
         self._runtime = runtime
         self._kafka = kafka or Kafka(settings.kafka_bootstrap, client_id=f"kehu-{definition.name}")
-        self._ledger = Ledger(settings.ledger_folder, definition.name)
-        self._anchored = 0
         self._ledger = Ledger(settings.ledger_folder, definition.name)
         self._anchored = 0
         self._stopping = asyncio.Event()
