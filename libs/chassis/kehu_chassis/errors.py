@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
+import asyncpg
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from pydantic_core import to_json
@@ -27,7 +28,15 @@ from kehu_chassis.problems import (
 from kehu_chassis.telemetry import get_logger
 from kehu_chassis.tracing import current_trace_id
 
-__all__ = ["InternalError", "MethodNotAllowed", "install", "internal_error", "language_of", "problem_response"]
+__all__ = [
+    "InternalError",
+    "MethodNotAllowed",
+    "OutOfReach",
+    "install",
+    "internal_error",
+    "language_of",
+    "problem_response",
+]
 
 log = get_logger(__name__)
 
@@ -57,6 +66,14 @@ class _OtherRefusal(Problem):
     code = "request.refused"
     title = "The request was refused"
     title_zh = "请求被拒绝"
+
+
+class OutOfReach(ValidationProblem):
+    """The request would have written a row that the caller does not reach; row-level security refused it."""
+
+    code = "request.out_of_reach"
+    title = "The request names something that is not known here"
+    title_zh = "请求涉及的对象不存在"
 
 
 def language_of(scope: Scope) -> Language:
@@ -95,6 +112,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(HTTPException, _on_http_exception)
     for error in TRANSIENT:
         app.add_exception_handler(error, _on_transient_error)
+    app.add_exception_handler(asyncpg.InsufficientPrivilegeError, _on_denied_write)
 
 
 async def internal_error(scope: Scope, receive: Receive, send: Send) -> None:
@@ -110,6 +128,14 @@ async def _on_problem(request: Request, error: Exception) -> Response:
 async def _on_transient_error(request: Request, error: Exception) -> Response:
     log.warning("http.dependency_unavailable", exc_info=error)
     return problem_response(DependencyUnavailable(headers={"Retry-After": "2"}), request.scope)
+
+
+async def _on_denied_write(request: Request, error: Exception) -> Response:
+    # The second lock has the same SQLSTATE as a missing grant, which is a mistake of ours and no matter of the caller's.
+    if getattr(error, "server_source_function", None) != "ExecWithCheckOptions":
+        raise error
+    log.warning("http.write_out_of_reach", exc_info=error)
+    return problem_response(OutOfReach(), request.scope)
 
 
 async def _on_http_exception(request: Request, error: Exception) -> Response:

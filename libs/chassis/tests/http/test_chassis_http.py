@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import urlsplit
 from uuid import uuid4
 
+import asyncpg
 import httpx
 import pytest
 import structlog
@@ -94,6 +96,37 @@ async def test_an_unexpected_error_tells_its_place_and_nothing_of_its_text(
     assert "add_note" in told["stack"]
     access = next(line for line in lines if line["event"] == "http.request")
     assert (access["method"], access["route"], access["status"]) == ("POST", "/api/v1/notes", 500)
+
+
+LOCKED = """
+CREATE ROLE {role};
+GRANT SELECT, INSERT ON notes TO {role};
+ALTER TABLE notes ENABLE ROW LEVEL SECURITY;
+CREATE POLICY short ON notes TO {role} USING (true) WITH CHECK (length(text) < 5);
+"""
+
+
+async def test_a_write_that_row_level_security_refuses_is_the_callers_and_a_missing_grant_is_ours(
+    probe: TestApp, probe_dsn: str
+) -> None:
+    role = f"narrow_{uuid4().hex[:12]}"
+    owner = await asyncpg.connect(probe_dsn)
+    await owner.execute(LOCKED.format(role=role))
+    address = urlsplit(probe_dsn)
+    dsn = address._replace(netloc=f"{role}@{address.netloc.rpartition('@')[2]}").geturl()
+    await owner.execute(f"ALTER ROLE {role} LOGIN")
+    probe.runtime.database = await Database.connect(dsn, schema="public")
+    client = await probe.client(WRITER)
+
+    refused = await client.post("/api/v1/notes", json={"text": "too long"})
+    assert_problem(refused, 422, "request.out_of_reach")
+    # The audit table was not granted: no answer may hide that.
+    assert_problem(await client.post("/api/v1/notes", json={"text": "ok"}), 500, "internal_error")
+    assert await owner.fetchval("SELECT count(*) FROM notes") == 0
+
+    await probe.runtime.database.close()
+    await owner.execute(f"DROP OWNED BY {role}; DROP ROLE {role}")
+    await owner.close()
 
 
 BAD_BODIES = [
