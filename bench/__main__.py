@@ -1,40 +1,49 @@
-"""`make bench`: every benchmark that exists, one table."""
+"""`make bench`: every benchmark, one table. `ARGS=gateway` runs one, `ARGS=--quick` shows in seconds that all run."""
 
 from __future__ import annotations
 
 import argparse
+import time
 from collections.abc import Callable
 from typing import Final
 
-from bench import requests
+from bench import gateway, services
 from bench.house import House, open_house
+from bench.pace import Pace
 from bench.report import Measurement, markdown
+from kehu_chassis.telemetry import configure_logging
 
-Benchmark = Callable[..., list[Measurement]]
-BENCHMARKS: Final[dict[str, Benchmark]] = {"http": requests.measure}
+Benchmark = Callable[[House, Pace], list[Measurement]]
+BENCHMARKS: Final[dict[str, Benchmark]] = {
+    "services": services.measure,
+    "gateway": gateway.measure,
+}
 
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="make bench ARGS=…", description=__doc__)
-    parser.add_argument("--only", choices=BENCHMARKS, action="append", help="run these alone")
-    parser.add_argument("--seconds", type=float, default=5.0, help="length of each load")
-    parser.add_argument("--rounds", type=int, default=5, help="how often ours and the peer run in turn")
+    parser.add_argument("names", choices=[*BENCHMARKS, []], nargs="*", metavar="name", help=", ".join(BENCHMARKS))
+    parser.add_argument("--seconds", type=float, default=Pace.seconds, help="length of each load")
+    parser.add_argument("--rounds", type=int, default=Pace.rounds, help="how often ours and the peer run in turn")
+    parser.add_argument("--quick", action="store_true", help="small sizes, one short round: figures mean nothing")
     return parser.parse_args()
-
-
-def _run(house: House, arguments: argparse.Namespace) -> list[Measurement]:
-    measured: list[Measurement] = []
-    for name in arguments.only or BENCHMARKS:
-        print(f"… {name}", flush=True)
-        measured += BENCHMARKS[name](house, seconds=arguments.seconds, rounds=arguments.rounds)
-    return measured
 
 
 def main() -> None:
     """Measure and print."""
     arguments = _arguments()
-    with open_house() as house:
-        print(markdown(_run(house, arguments)))
+    configure_logging("bench", level="warning")
+    pace = Pace(arguments.seconds, arguments.rounds)
+    if arguments.quick:
+        pace = Pace(seconds=0.2, rounds=1, quick=True)
+    measured: list[Measurement] = []
+    for name in arguments.names or BENCHMARKS:
+        began = time.monotonic()
+        # A house of its own for each, so that none measures what another has left behind.
+        with open_house() as house:
+            measured += BENCHMARKS[name](house, pace)
+        print(f"… {name}: {time.monotonic() - began:.0f} s", flush=True)
+    print(markdown(measured))
 
 
 if __name__ == "__main__":

@@ -81,20 +81,21 @@ class House:
         self, *arguments: str, env: Mapping[str, str], ready: str | None = None
     ) -> Iterator[subprocess.Popen[bytes]]:
         """A Python process with its log in the folder; ended on exit."""
-        with (self.folder / f"{arguments[-1]}-{time.monotonic_ns()}.log").open("wb") as log:
+        path = self.folder / f"{arguments[-1]}-{time.monotonic_ns()}.log"
+        with path.open("wb") as log:
             process = subprocess.Popen(
                 [sys.executable, *arguments], env={**os.environ, **env}, stdout=log, stderr=subprocess.STDOUT, cwd=ROOT
             )
             try:
                 if ready is not None:
-                    _wait_for(ready, process)
+                    _wait_for(ready, process, path)
                 yield process
             finally:
                 process.terminate()
                 process.wait(timeout=30)
 
 
-def _wait_for(url: str, process: subprocess.Popen[bytes]) -> None:
+def _wait_for(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline and process.poll() is None:
         try:
@@ -102,7 +103,7 @@ def _wait_for(url: str, process: subprocess.Popen[bytes]) -> None:
                 return
         except httpx.TransportError:
             time.sleep(0.1)
-    raise RuntimeError(f"{url} does not answer")
+    raise RuntimeError(f"{url} does not answer:\n{log.read_text()[-2000:]}")
 
 
 @contextmanager

@@ -1,20 +1,24 @@
 """A small HTTP load generator: keep-alive connections, one request in flight on each, latencies kept.
 
-It runs as a process of its own (`python bench/load.py PORT SECONDS`, requests on standard input) so that it does not
-share an interpreter with what it measures. Loopback only.
+It runs as a process of its own (`python -m bench.load PORT SECONDS`, requests on standard input) so that it does not
+share an interpreter with what it measures; `load` starts it. Loopback only.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
+import subprocess
 import sys
 import time
 from collections import Counter
+from dataclasses import asdict, dataclass
 from functools import partial
 from typing import cast
 
 import uvloop
+
+__all__ = ["Load", "load", "raw_request"]
 
 CONNECTIONS = 8
 
@@ -78,8 +82,19 @@ def _itself(connection: Connection) -> Connection:
     return connection
 
 
-async def run(port: int, seconds: float, requests: list[bytes]) -> dict[str, object]:
-    """Requests per second, statuses and latency percentiles in milliseconds."""
+@dataclass(frozen=True)
+class Load:
+    """What a load came to: requests answered, how many in a second, percentiles in milliseconds."""
+
+    count: int
+    rate: float
+    statuses: dict[str, int]
+    p50_ms: float
+    p95_ms: float
+
+
+async def run(port: int, seconds: float, requests: list[bytes]) -> Load:
+    """Ask for a time."""
     loop = asyncio.get_running_loop()
     start = time.perf_counter()
     connections = []
@@ -93,19 +108,45 @@ async def run(port: int, seconds: float, requests: list[bytes]) -> dict[str, obj
     statuses: Counter[int] = Counter()
     for connection in connections:
         statuses.update(connection.statuses)
-    return {
-        "rate": len(latencies) / elapsed,
-        "statuses": {str(status): count for status, count in statuses.items()},
-        "p50_ms": latencies[len(latencies) // 2] * 1000,
-        "p95_ms": latencies[int(len(latencies) * 0.95)] * 1000,
-    }
+    return Load(
+        count=len(latencies),
+        rate=len(latencies) / elapsed,
+        statuses={str(status): count for status, count in statuses.items()},
+        p50_ms=latencies[len(latencies) // 2] * 1000,
+        p95_ms=latencies[int(len(latencies) * 0.95)] * 1000,
+    )
+
+
+def raw_request(method: str, path: str, token: str, body: object = None, **headers: str) -> str:
+    """A request as it goes over the wire; an underscore in a header's name stands for a hyphen."""
+    content = "" if body is None else json.dumps(body)
+    lines = [f"{method} {path} HTTP/1.1", "Host: 127.0.0.1", f"Authorization: Bearer {token}"]
+    lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
+    if body is not None:
+        lines += ["Content-Type: application/json", f"Content-Length: {len(content)}"]
+    return "\r\n".join(lines) + "\r\n\r\n" + content
+
+
+def load(port: int, seconds: float, requests: list[str]) -> Load:
+    """Ask a port in a process of its own; every answer must be a success."""
+    done = subprocess.run(
+        [sys.executable, "-m", "bench.load", str(port), str(seconds)],
+        input=json.dumps(requests),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    result = Load(**json.loads(done.stdout))
+    if set(result.statuses) - {"200", "201"}:
+        raise RuntimeError(f"refused: {result.statuses}")
+    return result
 
 
 def main() -> None:
     """Read one JSON list of raw requests (as latin-1 text) and print one JSON result."""
     port, seconds = int(sys.argv[1]), float(sys.argv[2])
     requests = [text.encode("latin-1") for text in json.load(sys.stdin)]
-    sys.stdout.write(json.dumps(uvloop.run(run(port, seconds, requests))))
+    sys.stdout.write(json.dumps(asdict(uvloop.run(run(port, seconds, requests)))))
 
 
 if __name__ == "__main__":

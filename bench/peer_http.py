@@ -1,8 +1,9 @@
 """The peer of the HTTP benchmarks: one file of FastAPI and asyncpg, as a good programmer would write it without a house.
 
 It verifies the token once and remembers it, begins a transaction in the caller's scope, sends PostgreSQL the very statements
-that the customer service sends (recorded from it), answers through a response model, commits before the answer leaves, writes
-an access line and counts. It neither seals nor opens personal data, checks no permission and shapes no problem.
+that the service sends (recorded from it), takes bodies and gives answers through the service's own models, commits before the
+answer leaves, writes an access line and counts. It neither seals nor opens personal data, checks no permission, decides
+nothing and shapes no problem; so the ratio is the price of all of that.
 """
 
 from __future__ import annotations
@@ -12,9 +13,11 @@ import os
 import pickle
 import sys
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from datetime import date, datetime
+from datetime import UTC, datetime
+from importlib import import_module
+from itertools import count
 from pathlib import Path
 from typing import Annotated, Any
 from uuid import UUID
@@ -24,15 +27,16 @@ import httpx
 import jwt
 import structlog
 import uvicorn
-from fastapi import Depends, FastAPI, Header, HTTPException, Request
+from fastapi import Depends, FastAPI, Header, Request
 from prometheus_client import Counter, Histogram
-from pydantic import BaseModel
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uuid_utils.compat import uuid7
 
+from bench.statements import Recording
+from kehu_chassis.paging import Page
+
 REQUESTS = Counter("requests", "Requests", ["route", "method", "status"])
 SECONDS = Histogram("seconds", "Seconds", ["route"])
-RECORDED = pickle.loads(Path(os.environ["PEER_STATEMENTS"]).read_bytes())  # noqa: S301  written by this benchmark
 log = structlog.wrap_logger(
     structlog.BytesLogger(sys.stdout.buffer),
     processors=[
@@ -42,45 +46,8 @@ log = structlog.wrap_logger(
     ],
 )
 remembered: dict[str, tuple[dict[str, Any], float]] = {}
-
-
-class ContactIn(BaseModel):
-    """A contact point."""
-
-    type: str
-    value: str
-
-
-class CustomerIn(BaseModel):
-    """A new customer."""
-
-    kind: str
-    name: str
-    customer_since: date
-    contact_points: list[ContactIn]
-
-
-class CustomerOut(BaseModel):
-    """A customer."""
-
-    id: UUID
-    customer_number: str
-    kind: str
-    status: str
-    name: str
-    gender: str
-    birth_year: int | None
-    unit_id: UUID | None
-    primary_rm_id: UUID | None
-    survivor_id: UUID
-    customer_since: date
-    version: int
-    nationality: str | None
-    industry: str | None
-    occupation: str | None
-    language: str
-    created_at: datetime
-    updated_at: datetime
+# Far from what the service itself counts in the same tables.
+numbers = count(500_000)
 
 
 class Access:
@@ -131,7 +98,7 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         max_size=10,
         init=_codec,
         reset=_keep,
-        server_settings={"search_path": "customer, public"},
+        server_settings={"search_path": f"{os.environ['PEER_SCHEMA']}, public"},
     )
     yield
     await app.state.pool.close()
@@ -154,62 +121,108 @@ async def principal(authorization: Annotated[str, Header()]) -> dict[str, Any]:
     return claims
 
 
-async def transaction(
-    request: Request, _: Annotated[dict[str, Any], Depends(principal)]
-) -> AsyncIterator[asyncpg.Connection]:
+def transaction(opening: str) -> Callable[..., AsyncIterator[asyncpg.Connection]]:
     """One transaction in the caller's scope, committed before the answer leaves."""
-    recorded = RECORDED["read" if request.method == "GET" else "write"]
-    async with app.state.pool.acquire() as connection:
-        await connection.execute(recorded.statements[0][1])
-        try:
-            yield connection
-        except BaseException:
-            await connection.execute("ROLLBACK")
-            raise
-        await connection.execute("COMMIT")
+
+    async def begun(_: Annotated[dict[str, Any], Depends(principal)]) -> AsyncIterator[asyncpg.Connection]:
+        async with app.state.pool.acquire() as connection:
+            await connection.execute(opening)
+            try:
+                yield connection
+            except BaseException:
+                await connection.execute("ROLLBACK")
+                raise
+            await connection.execute("COMMIT")
+
+    return begun
 
 
-Tx = Annotated[asyncpg.Connection, Depends(transaction, scope="function")]
-
-
-@app.get("/api/v1/customers/{customer_id}", response_model=CustomerOut)
-async def read(customer_id: UUID, tx: Tx) -> dict[str, Any]:
-    """One customer; the name is not opened."""
-    method, sql, _ = RECORDED["read"].statements[1]
-    found = await getattr(tx, method)(sql, customer_id)
-    if not found:
-        raise HTTPException(404)
-    row = found[0] if isinstance(found, list) else found
-    return {**row, "name": RECORDED["read"].answer["name"]}
-
-
-def _anew(value: Any, ids: dict[UUID, UUID], key: bytes) -> Any:
-    """The recorded argument with ids and digests of its own."""
+def anew(value: Any, twin: Any, made: dict[UUID, UUID]) -> Any:  # noqa: PLR0911  one line for each type
+    """A recorded argument, with what differs from request to request made anew."""
+    if value == twin:
+        return value
     match value:
         case UUID():
-            return ids.setdefault(value, uuid7())
-        case list():
-            return [_anew(item, ids, key) for item in value]
-        case bytes() if len(value) == 32:
-            return key
+            return made.setdefault(value, uuid7())
+        case list() | tuple():
+            return [anew(item, other, made) for item, other in zip(value, twin, strict=True)]
+        case dict():
+            return {name: anew(item, twin[name], made) for name, item in value.items()}
+        case bytes():
+            return os.urandom(len(value))
+        case datetime():
+            return datetime.now(UTC)
+        case int():
+            return next(numbers)
         case str() if len(value) == 36 and value.count("-") == 4:
-            return str(ids.setdefault(UUID(value), uuid7()))
-    return value
+            return str(made.setdefault(UUID(value), uuid7()))
+        case str():
+            return f"{value[:-6]}{next(numbers):06}"
+    raise TypeError(type(value))
 
 
-@app.post("/api/v1/customers", response_model=CustomerOut, status_code=201)
-async def register(body: CustomerIn, tx: Tx, idempotency_key: Annotated[str, Header(max_length=64)]) -> dict[str, Any]:
-    """The same inserts: claim, scope, customer, names, contacts, ownership, audit, outbox, stored answer."""
-    ids: dict[UUID, UUID] = {}
-    key = idempotency_key.encode().ljust(32, b"-")[:32]
-    recorded = RECORDED["write"]
-    for method, sql, arguments in recorded.statements[1:]:
-        if sql != "COMMIT":
-            await getattr(tx, method)(sql, *(_anew(argument, ids, key) for argument in arguments))
-    return {**recorded.answer, "kind": body.kind, "id": ids[UUID(recorded.answer["id"])]}
+def reading(recorded: Recording, answer: Any) -> Callable[..., Any]:
+    """The route of a read: the same statements, the answer through the response model."""
+    said = recorded.statements[1:]
+
+    async def read(request: Request, tx: asyncpg.Connection) -> Any:
+        del request
+        for statement in said:
+            await getattr(tx, statement.method)(statement.sql, *statement.arguments)
+        return answer
+
+    return read
+
+
+def writing(recorded: Recording, answer: Any) -> Callable[..., Any]:
+    """The route of a write: the same statements with ids, digests and numbers of its own."""
+    said = recorded.statements[1:]
+
+    async def write(body: Any, tx: asyncpg.Connection, idempotency_key: str) -> Any:
+        del body, idempotency_key
+        made: dict[UUID, UUID] = {}
+        for statement in said:
+            arguments = (anew(*pair, made) for pair in zip(statement.arguments, statement.twin, strict=True))
+            await getattr(tx, statement.method)(statement.sql, *arguments)
+        return answer
+
+    return write
+
+
+def model_of(name: str) -> Any:
+    """A model of the service by `module:name`; `[]` at the end makes it a page of them."""
+    module, _, attribute = name.removesuffix("[]").partition(":")
+    model = getattr(import_module(module), attribute)
+    return Page.__class_getitem__(model) if name.endswith("[]") else model
+
+
+def serve(recordings: list[Recording]) -> None:
+    """A route for each recording."""
+    for recorded in recordings:
+        answer_model = model_of(recorded.answer_model)
+        # As rows come: ids, dates and numbers, not their texts.
+        answer = answer_model.model_validate(recorded.answer).model_dump()
+        tx = Annotated[asyncpg.Connection, Depends(transaction(recorded.statements[0].sql), scope="function")]
+        route = (writing if recorded.body_model else reading)(recorded, answer)
+        route.__annotations__["tx"] = tx
+        if recorded.body_model:
+            route.__annotations__ |= {
+                "body": model_of(recorded.body_model),
+                "idempotency_key": Annotated[str, Header(max_length=255)],
+            }
+        else:
+            route.__annotations__["request"] = Request
+        app.add_api_route(
+            recorded.template,
+            route,
+            methods=[recorded.method],
+            response_model=answer_model,
+            status_code=recorded.status,
+        )
 
 
 if __name__ == "__main__":
+    serve(pickle.loads(Path(os.environ["PEER_RECORDINGS"]).read_bytes()))  # noqa: S301  written by this benchmark
     uvicorn.run(
         app,
         port=int(os.environ["PEER_PORT"]),

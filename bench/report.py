@@ -12,14 +12,14 @@ __all__ = ["Measurement", "exponent", "markdown"]
 
 @dataclass(frozen=True)
 class Measurement:
-    """Ours beside a limit or a peer, round by round; a higher figure is better unless `lower_is_better`."""
+    """Ours beside a limit or a peer, round by round."""
 
     work: str
     unit: str
     ours: Sequence[float]
-    peer_name: str
+    peer_name: str = "–"
     peer: Sequence[float] = ()
-    budget: str = ""
+    budget: str = "–"
     exponent: float | None = None
     notes: str = field(default="")
 
@@ -30,15 +30,29 @@ class Measurement:
 
     def cells(self) -> list[str]:
         """The row of the table."""
-        ratio = "–"
-        if self.peer:
-            low, high = min(self.ratios), max(self.ratios)
-            ratio = f"{statistics.median(self.ratios):.2f} ({low:.2f}–{high:.2f})"
-        peer = f"{statistics.median(self.peer):,.0f}" if self.peer else "–"
+        peer = f"{self.peer_name}: {_shown(self.peer)}" if self.peer else self.peer_name
+        ratio = f"{statistics.median(self.ratios):.2f}" if self.peer else "–"
+        spread = self.ratios if self.peer else self.ours
+        spread_shown = f"{_figure(min(spread))}–{_figure(max(spread))}" if len(spread) > 1 else "–"
         grows = "–" if self.exponent is None else f"{self.exponent:.2f}"
-        ours = statistics.median(self.ours)
-        shown = f"{ours:,.0f}" if ours >= 100 else f"{ours:,.1f}"
-        return [self.work, f"{shown} {self.unit}", f"{self.peer_name}: {peer}", ratio, self.budget, grows, self.notes]
+        return [
+            self.work,
+            f"{_shown(self.ours)} {self.unit}",
+            peer,
+            ratio,
+            spread_shown,
+            self.budget,
+            grows,
+            self.notes,
+        ]
+
+
+def _shown(values: Sequence[float]) -> str:
+    return _figure(statistics.median(values))
+
+
+def _figure(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 else f"{value:,.1f}" if value >= 10 else f"{value:,.2f}"
 
 
 def exponent(sizes: Sequence[int], seconds: Sequence[float]) -> float:
@@ -49,6 +63,6 @@ def exponent(sizes: Sequence[int], seconds: Sequence[float]) -> float:
 
 def markdown(measurements: Sequence[Measurement]) -> str:
     """All rows as a Markdown table, ready for docs/performance.md."""
-    head = ["Work", "Ours (median)", "Limit or peer (median)", "Ratio (lowest–highest)", "Budget", "Exponent", "Notes"]
+    head = ["Work", "Ours", "Limit or peer", "Ratio", "Spread", "Budget", "Exponent", "Notes"]
     rows = [head, ["---"] * len(head), *(measurement.cells() for measurement in measurements)]
     return "\n".join("| " + " | ".join(row) + " |" for row in rows)

@@ -1,87 +1,94 @@
-"""Records what the customer service sends to PostgreSQL for one request, so that the peer sends just the same."""
+"""Records what a service sends to PostgreSQL for a request, so that the peer sends just the same.
+
+A write is recorded twice: what differs between the two is what the peer has to make anew for each request (ids, digests,
+sealed texts, numbers, moments), and what does not differ is said again as it was.
+"""
 
 from __future__ import annotations
 
-import pickle
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
-from uuid import UUID
 
-from kehu_chassis.clock import SystemClock
+import httpx
+
 from kehu_chassis.database import Database
-from kehu_chassis.testing.http import open_test_app, test_settings
-from kehu_contracts.access import Role
-from kehu_customer.main import DEFINITION
 
-__all__ = ["CUSTOMER", "Recording", "record"]
+__all__ = ["RecordedDatabase", "Recording", "Statement"]
 
-CUSTOMER = {
-    "kind": "individual",
-    "name": "测试客户",
-    "customer_since": "2020-01-02",
-    "contact_points": [{"type": "phone", "value": "13800138000"}],
-}
+_SENDING = frozenset({"fetch", "fetchrow", "fetchval", "execute", "executemany"})
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """One round trip: the driver's method, its SQL and arguments; `twin` are those of the second recording."""
+
+    method: str
+    sql: str
+    arguments: tuple[Any, ...]
+    twin: tuple[Any, ...] = ()
 
 
 @dataclass
 class Recording:
-    """Statements in order, each with the driver's method and its arguments, and what was answered."""
+    """One kind of request: its route, its statements in order, and what was answered."""
 
-    statements: list[tuple[str, str, tuple[Any, ...]]] = field(default_factory=list)
+    method: str
+    template: str
+    answer_model: str
+    body_model: str | None = None
+    statements: list[Statement] = field(default_factory=list)
+    status: int = 200
     answer: Any = None
+
+    async def take(self, client: httpx.AsyncClient, database: RecordedDatabase, path: str, **options: Any) -> None:
+        """Send the request and keep what passes; a second time to learn what differs."""
+        database.heard = []
+        response = await client.request(self.method, path, **options)
+        response.raise_for_status()
+        heard = [said for said in database.heard if said.sql != "COMMIT"]
+        if not self.statements:
+            self.statements, self.status, self.answer = heard, response.status_code, response.json()
+            return
+        if [said.sql for said in heard] != [said.sql for said in self.statements]:
+            raise RuntimeError(f"{self.method} {self.template} sends other statements the second time")
+        self.statements = [
+            Statement(first.method, first.sql, first.arguments, second.arguments)
+            for first, second in zip(self.statements, heard, strict=True)
+        ]
 
 
 class _Recorder:
     """Stands before a driver's connection and notes what passes."""
 
-    def __init__(self, connection: Any, recording: Recording) -> None:
-        self._connection = connection
-        self._recording = recording
+    def __init__(self, connection: Any, heard: list[Statement]) -> None:
+        self.connection = connection
+        self._heard = heard
 
     def __getattr__(self, name: str) -> Any:
-        method = getattr(self._connection, name)
-        if name not in {"fetch", "fetchrow", "fetchval", "execute"}:
+        method = getattr(self.connection, name)
+        if name not in _SENDING:
             return method
 
-        async def noted(sql: str, *arguments: Any) -> Any:
-            self._recording.statements.append((name, sql, arguments))
-            return await method(sql, *arguments)
+        async def noted(sql: str, *arguments: Any, **options: Mapping[str, Any]) -> Any:
+            self._heard.append(Statement(name, sql, arguments))
+            return await method(sql, *arguments, **options)
 
         return noted
 
 
-class _RecordedDatabase(Database):
+class RecordedDatabase(Database):
     """A database whose connections note what passes."""
 
-    recording: Recording
+    heard: list[Statement]
 
     async def acquire(self, opening: str) -> Any:
+        """Take a connection, begin on it, and listen."""
         connection = await super().acquire(opening)
-        self.recording.statements.append(("execute", opening, ()))
-        return _Recorder(connection, self.recording)
+        self.heard.append(Statement("execute", opening, ()))
+        return _Recorder(connection, self.heard)
 
     async def give_back(self, connection: Any, *, broken: bool = False) -> None:
-        original = connection._connection if isinstance(connection, _Recorder) else connection  # noqa: SLF001
+        """Return the connection itself."""
+        original = connection.connection if isinstance(connection, _Recorder) else connection
         await super().give_back(original, broken=broken)
-
-
-async def record(dsn: str, key_file: Path) -> tuple[UUID, bytes]:
-    """Register one customer and read it back: the customer's id, and the statements of both, pickled."""
-    database = await _RecordedDatabase.connect(dsn, schema="customer")
-    database.recording = Recording()
-    try:
-        settings = test_settings(DEFINITION.settings, dsn, key_file=key_file)
-        async with open_test_app(DEFINITION, database=database, settings=settings, clock=SystemClock()) as app:
-            client = await app.client(Role.SYSTEM)
-            database.recording = write = Recording()
-            response = await client.post("/api/v1/customers", json=CUSTOMER, headers={"Idempotency-Key": "recorded"})
-            response.raise_for_status()
-            write.answer = response.json()
-            database.recording = read = Recording()
-            response = await client.get(f"/api/v1/customers/{write.answer['id']}")
-            response.raise_for_status()
-            read.answer = response.json()
-    finally:
-        await database.close()
-    return UUID(write.answer["id"]), pickle.dumps({"read": read, "write": write})

@@ -1,0 +1,139 @@
+"""GET one, list of fifty and POST of each service, each against the one-file peer with the same statements.
+
+Reads are measured three times while writes make the tables grow: the exponent is that of a read's time over the rows.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import statistics
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from uuid import uuid4
+
+from bench.cases import CASES, PAGE, SEEDED, Case, Prepared, prepare
+from bench.house import House
+from bench.load import load, raw_request
+from bench.pace import Pace
+from bench.report import Measurement, exponent
+from kehu_chassis.testing.plugin import free_port
+from kehu_chassis.testing.tokens import ISSUER
+
+__all__ = ["measure", "reads", "serving"]
+
+ONE_FILE = "one file of FastAPI + asyncpg"
+MOST_PER_SECOND = 6_000
+Requests = Callable[[float], list[str]]
+
+
+@contextmanager
+def serving(house: House, case: Case) -> Iterator[int]:
+    """The service's api in a process of its own; gives its port."""
+    port = free_port()
+    environment = house.environment(case.definition.schema, "api", port)
+    ready = f"http://127.0.0.1:{port}/health/ready"
+    with house.process("-m", f"kehu_{case.name}", "api", env=environment, ready=ready):
+        yield port
+
+
+@contextmanager
+def _peer(house: House, case: Case, prepared: Prepared) -> Iterator[int]:
+    port = free_port()
+    environment = {
+        "PEER_PORT": str(port),
+        "PEER_DSN": house.dsn(case.definition.schema, "api"),
+        "PEER_SCHEMA": case.definition.schema,
+        "PEER_JWKS": house.jwks_url,
+        "PEER_ISSUER": ISSUER,
+        "PEER_RECORDINGS": str(prepared.recordings),
+    }
+    ready = f"http://127.0.0.1:{port}/openapi.json"
+    with house.process("-m", "bench.peer_http", env=environment, ready=ready):
+        yield port
+
+
+@dataclass
+class _Duel:
+    """Service and peer, asked in turn."""
+
+    case: Case
+    token: str
+    ports: tuple[int, int]
+    pace: Pace
+    rows: int = SEEDED
+    sizes: list[int] = field(default_factory=list)
+    seconds: dict[str, list[float]] = field(default_factory=dict)
+
+    def posts(self, seconds: float) -> list[str]:
+        """Writes for some time, none like another."""
+        run, case = uuid4().hex[:8], self.case
+        return [
+            raw_request("POST", case.collection, self.token, case.body(f"{run}-{n:06}"), Idempotency_Key=uuid4().hex)
+            for n in range(int(MOST_PER_SECOND * seconds))
+        ]
+
+    def in_turn(self, requests: Requests) -> tuple[list[float], list[float]]:
+        """Requests per second of ours and of the peer, after a load on each that does not count."""
+        for port in self.ports:
+            load(port, self.pace.warm_up, requests(self.pace.warm_up))
+        rates: tuple[list[float], list[float]] = [], []
+        for _ in range(self.pace.rounds):
+            for measured, port in zip(rates, self.ports, strict=True):
+                measured.append(load(port, self.pace.seconds, requests(self.pace.seconds)).rate)
+        return rates
+
+    def grow(self, rows: int) -> None:
+        """Write until there are so many rows."""
+        while self.rows < rows:
+            self.rows += load(self.ports[0], self.pace.seconds, self.posts(self.pace.seconds)).count
+
+    def note(self, asked: dict[str, str]) -> None:
+        """How long our reads take with the rows that there are."""
+        self.sizes.append(self.rows)
+        for work, request in asked.items():
+            rates = [load(self.ports[0], self.pace.seconds, [request]).rate for _ in range(2)]
+            self.seconds.setdefault(work, []).append(1 / statistics.mean(rates))
+
+
+def reads(case: Case, one: object, token: str) -> dict[str, str]:
+    """The reads of a service by what they are called."""
+    return {
+        "GET one": raw_request("GET", f"{case.collection}/{one}", token),
+        f"GET a list of {PAGE}": raw_request("GET", f"{case.collection}?limit={PAGE}", token),
+    }
+
+
+def _same(request: str, _: float) -> list[str]:
+    return [request]
+
+
+def _measure(house: House, case: Case, pace: Pace) -> list[Measurement]:
+    prepared = asyncio.run(prepare(house, case))
+    token = case.token(house)
+    asked = reads(case, prepared.one, token)
+    found = []
+    with serving(house, case) as ours, _peer(house, case, prepared) as peer:
+        duel = _Duel(case, token, (ours, peer), pace)
+        for size in pace.sizes((SEEDED, 1_000, 10_000), (SEEDED, 2 * SEEDED, 4 * SEEDED)):
+            duel.grow(size)
+            duel.note(asked)
+        for work, request in asked.items():
+            rates = duel.in_turn(partial(_same, request))
+            grows = exponent(duel.sizes, duel.seconds[work])
+            found.append(_row(case, work, rates, ">= 0.8", grows, f"{duel.rows:,} rows"))
+        found.append(_row(case, "POST", duel.in_turn(duel.posts), ">= 0.6", None, "committed"))
+    return found
+
+
+def _row(  # noqa: PLR0913, PLR0917  the parts of a row
+    case: Case, work: str, rates: tuple[list[float], list[float]], budget: str, grows: float | None, notes: str
+) -> Measurement:
+    ours, peer = rates
+    return Measurement(f"{case.name}: {work}", "requests/s", ours, ONE_FILE, peer, budget, grows, notes)
+
+
+def measure(house: House, pace: Pace) -> list[Measurement]:
+    """All four services."""
+    return [row for case in CASES for row in _measure(house, case, pace)]
