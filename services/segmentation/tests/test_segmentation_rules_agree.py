@@ -202,7 +202,7 @@ def members_in_duckdb(
         if rows:
             marks = ", ".join("?" for _ in RELATIONS[relation])
             duck.executemany(f"INSERT INTO {relation} VALUES ({marks})", rows)  # noqa: S608 - likewise.
-    return {row[0] for row in duck.execute(compile_rule(rule, today, "duckdb")).fetchall()}
+    return {row[0] for row in duck.execute(compile_rule(rule, 1, "duckdb"), [today]).fetchall()}
 
 
 def _with_balances(*held: tuple[str, int]) -> CustomerFacts:
@@ -292,12 +292,11 @@ async def members_in_postgres(
 ) -> tuple[set[UUID], set[UUID], dict[UUID, CustomerFacts]]:
     """Members found over all customers, members found among some, and the facts as they are read back."""
     asked = [one.customer_id for one in population]
-    ruled = f"SELECT customer_id FROM ({compile_rule(rule, today)}) AS ruled"  # noqa: S608  as the service puts it
     with contextlib.suppress(_Undo):
         async with database.begin() as tx:
             await _write(tx, population)
-            over_all = await tx.connection.fetch(OF_ALL + ruled)
-            over_some = await tx.connection.fetch(OF_SOME + ruled, asked)
+            over_all = await tx.connection.fetch(f"{OF_ALL} {compile_rule(rule, 1)}", today)
+            over_some = await tx.connection.fetch(f"{OF_SOME} {compile_rule(rule, 2)}", asked, today)
             facts = await load_facts(tx, asked, balances_since=None, transactions_since=None)
             raise _Undo
     return {row["customer_id"] for row in over_all}, {row["customer_id"] for row in over_some}, facts

@@ -43,6 +43,8 @@ __all__ = ["RELATIONS", "Engine", "compile_rule", "expression"]
 Engine = Literal["postgres", "duckdb"]
 
 MONEY: Final = "decimal(20, 4)"
+_ORIGIN: Final = date(3000, 1, 1)
+"""The day that stands for any other while a rule is compiled; a rule itself states spans of days and no dates."""
 RELATIONS: Final[Mapping[str, Mapping[str, str]]] = {
     "subjects": {
         "customer_id": "uuid",
@@ -84,22 +86,34 @@ RELATIONS: Final[Mapping[str, Mapping[str, str]]] = {
 
 
 @lru_cache(maxsize=256)
-def compile_rule(rule: Rule, today: date, engine: Engine = "postgres") -> str:
+def compile_rule(rule: Rule, day: int, engine: Engine = "postgres") -> str:
     """The SELECT that gives the `customer_id` of every subject for whom the rule is TRUE on a day.
 
-    Takes about 20 ms the first time; remembered per rule and day.
+    The day stays open, so that one text, compiled and planned once, serves every day: it is the statement's argument
+    number `day`. Compiling takes some 20 to 50 ms; the text is remembered.
     """
+    from sqlglot import exp, parse_one  # noqa: PLC0415 - heavy, as is Ibis.
+
     if engine == "postgres":
         # The compiler itself, not the back end: that one would want a second PostgreSQL driver.
         from ibis.backends.sql.compilers.postgres import PostgresCompiler as Compiler  # noqa: PLC0415 - see above.
     else:
         from ibis.backends.sql.compilers.duckdb import DuckDBCompiler as Compiler  # noqa: PLC0415 - see above.
-    statement: str = Compiler().to_sqlglot(expression(rule, today)).sql(engine)
-    return statement
+
+    def leave_open(node: Any) -> Any:
+        if not isinstance(node, exp.DateFromParts):
+            return node
+        written = date(*(int(node.args[part].this) for part in ("year", "month", "day")))
+        return parse_one(f"(CAST(${day} AS DATE) - {(_ORIGIN - written).days})", dialect=engine)
+
+    tree = Compiler().to_sqlglot(expression(rule, _ORIGIN))
+    ruled = tree.transform(leave_open).sql(engine)
+    # A rule without spans of days would leave the argument unused, which both engines refuse.
+    return f"SELECT customer_id FROM ({ruled}) AS ruled WHERE CAST(${day} AS DATE) IS NOT NULL"  # noqa: S608  Ibis quotes what a rule states.
 
 
 def expression(rule: Rule, today: date) -> ir.Table:
-    """The rule as an Ibis expression over the relations."""
+    """The rule as an Ibis expression over the relations, as of a day."""
     import ibis  # noqa: PLC0415 - heavy, and most processes never need it.
 
     table = ibis.table(dict(RELATIONS["subjects"]), name="subjects")
