@@ -7,19 +7,18 @@ import os
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-import httpx
 import pytest
 
-from kehu_local.api import token_of_client, token_of_user
 from kehu_local.plan import Plan, choose_ports
 from kehu_local.testing import SuiteProcess, free_ports
+
+from ..world.visitors import Visitors  # noqa: TID252  no installed package holds the world of the tests
 
 ROOT = Path(__file__).parents[2]
 FILES = Path(os.environ.get("KEHU_TEST_DATA", ROOT.parent / "shared" / "data")) / "berka"
@@ -27,7 +26,6 @@ RUNNING = os.environ.get("KEHU_TEST_SUITE")
 """The data folder of a suite that runs already with the Berka bank in it; saves a developer the start."""
 
 BEGINS = "1999-01-01T09:00+08:00"
-PATIENCE = 300.0
 
 
 def load(name: str) -> ModuleType:
@@ -42,28 +40,11 @@ def load(name: str) -> ModuleType:
 
 
 @dataclass
-class Suite:
-    """A running suite: clients with tokens, the `kehu` command, and Kehu's ids of what the bank names."""
+class Suite(Visitors):
+    """A suite that the runner started: also its `kehu` command, and Kehu's ids of what the bank names."""
 
-    plan: Plan
-    kehu: Callable[..., str]
-    _clients: dict[str, httpx.Client] = field(default_factory=dict)
+    kehu: Callable[..., str] = field(kw_only=True)
     _customers: dict[str, str] = field(default_factory=dict)
-
-    def user(self, name: str) -> httpx.Client:
-        """A client through the gateway, as a demo user."""
-        return self._client(name, lambda: token_of_user(self.plan, name))
-
-    def system(self, name: str) -> httpx.Client:
-        """The same as a system of the bank."""
-        return self._client(f"system {name}", lambda: token_of_client(self.plan, name))
-
-    def _client(self, key: str, token: Callable[[], str]) -> httpx.Client:
-        if key not in self._clients:
-            self._clients[key] = httpx.Client(
-                base_url=self.plan.gateway_url, headers={"Authorization": f"Bearer {token()}"}, timeout=30
-            )
-        return self._clients[key]
 
     def customer(self, source_id: str) -> str:
         """Kehu's id of a party of the source `berka`."""
@@ -72,38 +53,6 @@ class Suite:
             (record,) = self.get("auditor", "/api/v1/source-records", **parameters)["items"]
             self._customers[source_id] = record["customer_id"]
         return self._customers[source_id]
-
-    def get(self, user: str, path: str, **parameters: Any) -> Any:
-        """The answer to a user's GET, which must succeed."""
-        answer = self.user(user).get(path, params=parameters)
-        assert answer.status_code == 200, f"{path}: {answer.text}"
-        return answer.json()
-
-    def every(self, user: str, path: str, **parameters: Any) -> list[Any]:
-        """All items of a list."""
-        items: list[Any] = []
-        cursor: dict[str, str] = {}
-        while True:
-            page = self.get(user, path, limit=200, **parameters, **cursor)
-            items += page["items"]
-            if page["next_cursor"] is None:
-                return items
-            cursor = {"cursor": page["next_cursor"]}
-
-    @staticmethod
-    def eventually(condition: Callable[[], bool], what: str, *, within: float = PATIENCE) -> float:
-        """Wait until a condition holds, and tell how many seconds that took."""
-        began = time.monotonic()
-        while not condition():
-            if time.monotonic() - began > within:
-                raise TimeoutError(f"not within {within:.0f} s: {what}")
-            time.sleep(0.2)
-        return time.monotonic() - began
-
-    def close(self) -> None:
-        """Let go of the connections."""
-        for client in self._clients.values():
-            client.close()
 
 
 @pytest.fixture(scope="session")
@@ -131,7 +80,7 @@ def suite(berka: Any) -> Iterator[Suite]:
     """A suite that begins on the morning of 1999-01-01 and has taken in the Berka bank."""
     assert berka.counts()["movement"] > 0
     if RUNNING is not None:
-        running = Suite(Plan.load(ROOT, Path(RUNNING)), _kehu(Path(RUNNING)))
+        running = Suite(Plan.load(ROOT, Path(RUNNING)), kehu=_kehu(Path(RUNNING)))
         yield running
         running.close()
         return
@@ -155,7 +104,7 @@ def suite(berka: Any) -> Iterator[Suite]:
         try:
             process.start()
             process.wait_for_line("are ready")
-            made = Suite(Plan.load(ROOT, data), _kehu(data))
+            made = Suite(Plan.load(ROOT, data), kehu=_kehu(data))
             made.kehu("import", "berka", str(FILES))
             yield made
             made.close()

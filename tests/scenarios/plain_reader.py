@@ -1,6 +1,6 @@
 """A consumer such as another team of the bank would write: aiokafka, JSON Schema, and none of Kehu's code.
 
-It reads every event there is and says what breaks the published contract.
+`plain_topics` reads every event there is; this says what breaks the published contract.
 """
 
 from __future__ import annotations
@@ -13,11 +13,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient
 from jsonschema import Draft202012Validator, FormatChecker
+
+from .plain_topics import Record
 
 REQUIRED_HEADERS = (
     "ce_specversion",
@@ -30,22 +29,6 @@ REQUIRED_HEADERS = (
     "ce_sequence",
 )
 TRACEPARENT = re.compile(r"^00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$")
-
-
-@dataclass(frozen=True)
-class Record:
-    """One message as it stands on the topic."""
-
-    topic: str
-    partition: int
-    offset: int
-    key: str | None
-    headers: dict[str, str]
-    body: bytes
-
-    @property
-    def place(self) -> str:
-        return f"{self.topic}[{self.partition}]@{self.offset}"
 
 
 @dataclass
@@ -64,58 +47,6 @@ class Reading:
                 seen.add(record.headers["ce_id"])
                 found.append(record)
         return found
-
-
-async def read_all(bootstrap: str, topics: Iterable[str]) -> list[Record]:
-    """Every message from the beginning to the end that the topics have now, topic by topic."""
-    return [record for topic in topics for record in await _read_topic(bootstrap, topic)]
-
-
-async def _read_topic(bootstrap: str, topic: str) -> list[Record]:
-    partitions = await _partitions(bootstrap, topic)
-    consumer = AIOKafkaConsumer(
-        bootstrap_servers=bootstrap,
-        enable_auto_commit=False,
-        auto_offset_reset="earliest",
-        max_partition_fetch_bytes=8_000_000,
-    )
-    await consumer.start()
-    try:
-        consumer.assign(partitions)
-        ends = await consumer.end_offsets(partitions)
-        begins = await consumer.beginning_offsets(partitions)
-        unread = {partition for partition in partitions if ends[partition] > begins[partition]}
-        records: list[Record] = []
-        while unread:
-            for batch in (await consumer.getmany(timeout_ms=1000)).values():
-                records.extend(_record(message) for message in batch)
-            for partition in list(unread):
-                if await consumer.position(partition) >= ends[partition]:
-                    unread.discard(partition)
-        return records
-    finally:
-        await consumer.stop()
-
-
-async def _partitions(bootstrap: str, topic: str) -> list[TopicPartition]:
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
-    await admin.start()
-    try:
-        (described,) = await admin.describe_topics([topic])
-    finally:
-        await admin.close()
-    return [TopicPartition(topic, partition["partition"]) for partition in described["partitions"]]
-
-
-def _record(message: Any) -> Record:
-    return Record(
-        topic=message.topic,
-        partition=message.partition,
-        offset=message.offset,
-        key=None if message.key is None else message.key.decode(),
-        headers={name: value.decode() for name, value in message.headers},
-        body=message.value,
-    )
 
 
 def load_schemas(folder: Path) -> dict[str, Draft202012Validator]:

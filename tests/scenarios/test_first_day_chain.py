@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import importlib.util
 import json
-import sys
 import uuid
 from collections import Counter
 from datetime import datetime, timedelta
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -19,6 +16,8 @@ import pytest
 from aiokafka import AIOKafkaProducer
 
 from kehu_contracts.topics import DEAD_LETTERS, TOPICS
+
+from . import plain_reader, plain_topics
 
 ROOT = Path(__file__).parents[2]
 SHANGHAI = ZoneInfo("Asia/Shanghai")
@@ -29,37 +28,17 @@ REACHABLE = 12
 pytestmark = [pytest.mark.chain, pytest.mark.xdist_group("berka")]
 
 
-def load(name: str) -> ModuleType:
-    """A module of this folder, which is no package."""
-    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-def post(suite: Any, user: str, path: str, content: dict[str, Any] | None = None, status: int = 201) -> Any:
-    """A write of a user or system with a key of its own, which must be answered with the status."""
-    client = suite.system(user) if user == "mobile-bank" else suite.user(user)
-    answer = client.post(path, json=content, headers={"Idempotency-Key": uuid.uuid4().hex})
-    assert answer.status_code == status, f"{path}: {answer.text}"
-    return answer.json()
-
-
 @pytest.fixture(scope="module")
 def segment(suite: Any) -> dict[str, Any]:
     """A published segment of the richest: any balance of at least 100,000 at any time."""
     rule = {"type": "balance", "aggregate": "any", "operator": ">=", "value": "100000"}
-    made = post(
-        suite,
+    made = suite.post(
         "marketer",
         "/api/v1/segments",
         {"code": f"ever-rich-{uuid.uuid4().hex[:8]}", "name": "曾有高余额", "rule": rule},
     )
     path = f"/api/v1/segments/{made['segment_id']}"
-    post(suite, "marketer", f"{path}/publications", status=202)
+    suite.post("marketer", f"{path}/publications", status=202)
     suite.eventually(lambda: suite.get("marketer", path)["rule_version"] == 1, "the segment is published")
     found: dict[str, Any] = suite.get("marketer", path)
     return found
@@ -73,7 +52,7 @@ def members(suite: Any, segment: dict[str, Any]) -> list[str]:
     assert len(found) > REACHABLE * 3
     for place, customer_id in enumerate(found[:REACHABLE]):
         phone = {"type": "phone", "value": f"+86138000{place:05d}"}
-        post(suite, "mobile-bank", f"/api/v1/customers/{customer_id}/contact-points", phone)
+        suite.post("mobile-bank", f"/api/v1/customers/{customer_id}/contact-points", phone)
         consent = {
             "purpose": "marketing",
             "channel": "sms",
@@ -81,14 +60,14 @@ def members(suite: Any, segment: dict[str, Any]) -> list[str]:
             "notice_version": "2026-01",
             "proof": "form 1",
         }
-        post(suite, "mobile-bank", f"/api/v1/customers/{customer_id}/consents", consent)
+        suite.post("mobile-bank", f"/api/v1/customers/{customer_id}/consents", consent)
     return found
 
 
 def gate(suite: Any, customer_id: str) -> str:
     """What the gate says of an SMS to the customer now."""
     question = {"customer_id": customer_id, "purpose": "marketing", "channel": "sms"}
-    answer = post(suite, "compliance", "/api/v1/contact-decisions", question, status=200)
+    answer = suite.post("compliance", "/api/v1/contact-decisions", question, status=200)
     reason: str = answer["reason"]
     return reason
 
@@ -96,8 +75,7 @@ def gate(suite: Any, customer_id: str) -> str:
 def test_a_complaint_has_its_due_dates_and_stops_marketing_until_it_is_closed(suite: Any, members: list[str]) -> None:
     customer_id = members[0]
     suite.eventually(lambda: gate(suite, customer_id) == "allowed", "the gate has heard of the consent")
-    case = post(
-        suite,
+    case = suite.post(
         "handler",
         "/api/v1/complaints",
         {"channel": "phone", "customer_id": customer_id, "narrative": "The fee was charged twice."},
@@ -118,7 +96,7 @@ def test_a_complaint_has_its_due_dates_and_stops_marketing_until_it_is_closed(su
         ("closures", {}),
     ]
     for noun, content in steps:
-        case = post(suite, "handler", f"{path}/{noun}", content)
+        case = suite.post("handler", f"{path}/{noun}", content)
     assert case["state"] == "closed"
     suite.eventually(lambda: gate(suite, customer_id) == "allowed", "the gate has heard of the closing", within=10)
 
@@ -138,12 +116,12 @@ def campaign(suite: Any, segment: dict[str, Any], members: list[str]) -> dict[st
         "holdout_basis_points": 1_000,
         "ends_at": "1999-12-31T00:00:00+08:00",
     }
-    made = post(suite, "marketer", "/api/v1/campaigns", plan)
+    made = suite.post("marketer", "/api/v1/campaigns", plan)
     path = f"/api/v1/campaigns/{made['id']}"
-    post(suite, "marketer", f"{path}/submissions")
+    suite.post("marketer", f"{path}/submissions")
     refused = suite.user("marketer").post(f"{path}/approvals", json={})
     assert refused.status_code == 403, refused.text
-    post(suite, "compliance", f"{path}/approvals", {})
+    suite.post("compliance", f"{path}/approvals", {})
     suite.eventually(
         lambda: suite.get("marketer", f"{path}/funnel")["decided"] == len(members), "every member is decided"
     )
@@ -277,10 +255,9 @@ def _listener(port: int) -> psutil.Process:
 
 
 def test_a_plain_consumer_finds_every_event_as_published_and_nobody_in_clear(suite: Any) -> None:
-    reader = load("plain_reader")
     topics = [topic.name for topic in TOPICS if topic.name.startswith("kehu.") and topic.name != DEAD_LETTERS]
-    records = asyncio.run(reader.read_all(suite.plan.kafka_bootstrap, topics))
-    reading = reader.check(records, reader.load_schemas(ROOT / "libs" / "contracts" / "schemas"))
+    records = asyncio.run(plain_topics.read_all(suite.plan.kafka_bootstrap, topics))
+    reading = plain_reader.check(records, plain_reader.load_schemas(ROOT / "libs" / "contracts" / "schemas"))
     assert reading.faults == []
     registered = {record.key for record in reading.of_type("kehu.customer.registered")}
     assert len(registered) == 5_369
@@ -291,4 +268,4 @@ def test_a_plain_consumer_finds_every_event_as_published_and_nobody_in_clear(sui
         campaign["id"]: campaign["audience_size"] for campaign in suite.every("marketer", "/api/v1/campaigns")
     }
     secrets = ["Client 1", *(f"138000{place:05d}" for place in range(REACHABLE)), "The fee was charged twice"]
-    assert reader.find_in_clear(records, secrets) == []
+    assert plain_reader.find_in_clear(records, secrets) == []

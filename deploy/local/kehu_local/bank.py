@@ -6,7 +6,7 @@ import asyncio
 from collections import deque
 from datetime import UTC, datetime
 from types import TracebackType
-from typing import Final, Self
+from typing import Final, NamedTuple, Self
 from uuid import NAMESPACE_URL, uuid5
 
 from aiokafka import AIOKafkaProducer
@@ -18,7 +18,7 @@ from kehu_contracts.bank import PartyIdentity
 from kehu_contracts.base import Inbound
 from kehu_local.failures import Failed
 
-__all__ = ["BankDoor", "seal_identity"]
+__all__ = ["BankDoor", "BankMessage", "as_message", "seal_identity"]
 
 MOST_UNDER_WAY: Final = 5_000
 
@@ -29,11 +29,39 @@ def seal_identity(identity: PartyIdentity, key: bytes, kid: str) -> str:
     return jwe.encrypt_compact(header, identity.model_dump_json().encode(), OctKey.import_key(key))
 
 
-class BankDoor:
-    """Sends inbound messages in the order they are given, many under way at once.
+class BankMessage(NamedTuple):
+    """A statement as it goes to the broker."""
 
-    The id of an event is made from what it says of itself: the same statement sent again is the same event.
+    topic: str
+    key: bytes
+    headers: list[tuple[str, bytes]]
+    body: bytes
+
+
+def as_message(statement: Inbound, *, at: datetime, sequence: int, key: str | None = None) -> BankMessage:
+    """A statement as a CloudEvent in Kafka's binary mode, under its own id unless a key is told.
+
+    The id of the event is made from what it says of itself: the same statement sent again is the same event.
     """
+    source = f"urn:bank:{statement.source}"
+    identity = uuid5(NAMESPACE_URL, f"{source}/{statement.event_type}/{statement.source_id}/{sequence}")
+    headers = [
+        ("ce_specversion", b"1.0"),
+        ("ce_id", str(identity).encode()),
+        ("ce_type", statement.event_type.encode()),
+        ("ce_source", source.encode()),
+        ("ce_time", at.astimezone(UTC).isoformat().encode()),
+        ("ce_subject", statement.source_id.encode()),
+        ("ce_dataschema", statement.dataschema().encode()),
+        ("ce_sequence", str(sequence).encode()),
+        ("content-type", b"application/json"),
+    ]
+    body = statement.model_dump_json(exclude_none=True).encode()
+    return BankMessage(statement.topic, (key or statement.source_id).encode(), headers, body)
+
+
+class BankDoor:
+    """Sends inbound messages in the order they are given, many under way at once."""
 
     def __init__(self, bootstrap: str) -> None:
         self._bootstrap = bootstrap
@@ -76,24 +104,12 @@ class BankDoor:
             key: what orders it among others, its own id unless told: a transaction goes under its account's.
             partition: the key's own unless told; statements in one partition are taken in the order they are given.
         """
-        source = f"urn:bank:{statement.source}"
-        identity = uuid5(NAMESPACE_URL, f"{source}/{statement.event_type}/{statement.source_id}/{sequence}")
-        headers = [
-            ("ce_specversion", b"1.0"),
-            ("ce_id", str(identity).encode()),
-            ("ce_type", statement.event_type.encode()),
-            ("ce_source", source.encode()),
-            ("ce_time", at.astimezone(UTC).isoformat().encode()),
-            ("ce_subject", statement.source_id.encode()),
-            ("ce_dataschema", statement.dataschema().encode()),
-            ("ce_sequence", str(sequence).encode()),
-            ("content-type", b"application/json"),
-        ]
+        message = as_message(statement, at=at, sequence=sequence, key=key)
         if len(self._under_way) >= MOST_UNDER_WAY:
             await self._settle(MOST_UNDER_WAY // 2)
-        body = statement.model_dump_json(exclude_none=True).encode()
-        place = (key or statement.source_id).encode()
-        sent = await self._producer.send(statement.topic, body, key=place, headers=headers, partition=partition)
+        sent = await self._producer.send(
+            message.topic, message.body, key=message.key, headers=message.headers, partition=partition
+        )
         self._under_way.append(sent)
         self.sent += 1
 
