@@ -191,11 +191,11 @@ class _Play:
         await self._bank.send(fact.statement, at=fact.at, sequence=fact.sequence, key=fact.key)
 
     async def _consent(self) -> None:
-        """Two in five customers agree to be told of offers by SMS, some in the app too; a few took it back."""
+        """One in four customers agrees to be told of offers by SMS, some in the app too; a few took it back."""
         asked = [
             party
             for number, party in enumerate(self._people)
-            if party.joined == 0 and party.status is CustomerStatus.ACTIVE and number % 5 < 2
+            if party.joined == 0 and party.status is CustomerStatus.ACTIVE and number % 4 == 0
         ]
         await self._actors.meet_customers()
         ids = [self._actors.customer(party.source_id) for party in asked]

@@ -21,8 +21,8 @@ from kehu_local.plan import SERVICES, Plan
 
 __all__ = ["Stage"]
 
-SETTLED_LOOKS: Final = 3
-LOOK_EVERY: Final = 0.4
+SETTLED_LOOKS: Final = 2
+LOOK_EVERY: Final = 0.25
 PATIENCE: Final = 180.0
 NOTICED_WITHIN: Final = 0.7
 """Seconds until every process has seen that the clock was moved."""
