@@ -22,5 +22,7 @@ export default defineConfig({
     environment: "jsdom",
     setupFiles: ["./src/test-setup.ts"],
     include: ["src/**/*.test.{ts,tsx}"],
+    // A window of antd takes its time on a machine that has much to do.
+    testTimeout: 20_000,
   },
 });

@@ -24,4 +24,8 @@ class NoResizeObserver implements ResizeObserver {
 }
 vi.stubGlobal("ResizeObserver", NoResizeObserver);
 
+// Nor has it scroll bars: antd measures their pseudo-element, which jsdom reports as not implemented.
+const { getComputedStyle } = window;
+vi.stubGlobal("getComputedStyle", (element: Element) => getComputedStyle(element));
+
 afterEach(cleanup);

@@ -2,6 +2,8 @@ import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { createContext, type ReactNode, useContext } from "react";
 import { requestHeaders, setCsrfToken } from "../api/client";
 import { ProblemError, readProblem } from "../api/problem";
+import { currentLanguage } from "../i18n";
+import { setBusinessTime } from "../shared/bank-time";
 
 /** Who is logged in, as the gateway knows them. The browser holds no token. */
 export interface Session {
@@ -11,6 +13,7 @@ export interface Session {
   permissions: string[];
   staff_id: string | null;
   csrf_token: string;
+  business_time: string;
 }
 
 async function fetchSession(): Promise<Session | null> {
@@ -27,6 +30,7 @@ async function fetchSession(): Promise<Session | null> {
   }
   const session = (await response.json()) as Session;
   setCsrfToken(session.csrf_token);
+  setBusinessTime(session.business_time);
   return session;
 }
 
@@ -53,9 +57,9 @@ export function usePermission(permission: string): boolean {
   return useSession().permissions.includes(permission);
 }
 
-/** Where log-in starts; the gateway comes back to the page that was asked for. */
+/** Where log-in starts, in the language of the console; the gateway comes back to the page that was asked for. */
 export function loginAddress(returnTo: string): string {
-  return `/auth/login?return_to=${encodeURIComponent(returnTo)}`;
+  return `/auth/login?return_to=${encodeURIComponent(returnTo)}&ui_locales=${currentLanguage()}`;
 }
 
 export function useLogout(): () => Promise<void> {

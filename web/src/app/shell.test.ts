@@ -15,6 +15,6 @@ test("a permission to write opens no room", () => {
 
 test("log-in comes back to the page that was asked for", () => {
   expect(loginAddress("/complaints/1?a=b&c=d")).toBe(
-    "/auth/login?return_to=%2Fcomplaints%2F1%3Fa%3Db%26c%3Dd",
+    "/auth/login?return_to=%2Fcomplaints%2F1%3Fa%3Db%26c%3Dd&ui_locales=zh",
   );
 });

@@ -1,6 +1,5 @@
 import { currentLanguage } from "../i18n";
-
-const ZONE = "Asia/Shanghai";
+import { BANK_ZONE } from "./bank-time";
 
 function locale(): string {
   return currentLanguage() === "zh" ? "zh-CN" : "en-GB";
@@ -12,7 +11,7 @@ export function formatInstant(instant: string | null | undefined): string {
     return "–";
   }
   return new Intl.DateTimeFormat(locale(), {
-    timeZone: ZONE,
+    timeZone: BANK_ZONE,
     year: "numeric",
     month: "2-digit",
     day: "2-digit",

@@ -1,6 +1,6 @@
 import { useQuery } from "@tanstack/react-query";
 import { useParams } from "@tanstack/react-router";
-import { Button, Card, Col, Flex, Input, Modal, Popconfirm, Row, Spin, Tag, Typography } from "antd";
+import { Button, Card, Col, Flex, Form, Input, Popconfirm, Row, Spin, Tag, Typography } from "antd";
 import { useState } from "react";
 import { useTranslation } from "react-i18next";
 import { api, bodyOf, idempotencyKey } from "../../api/client";
@@ -8,6 +8,7 @@ import type { Answer } from "../../api/types";
 import { usePermission } from "../../app/session";
 import { useAct } from "../../shared/act";
 import { Facts } from "../../shared/facts";
+import { FormModal } from "../../shared/form-modal";
 import { formatCount, formatInstant, formatShare } from "../../shared/format";
 import { Page } from "../../shared/page";
 import { ProblemAlert } from "../../shared/problem-alert";
@@ -70,34 +71,30 @@ function useStep(campaignId: string) {
 function Rejection({ campaignId }: { campaignId: string }) {
   const { t } = useTranslation();
   const [open, setOpen] = useState(false);
-  const [note, setNote] = useState("");
-  const reject = useAct<string>(
-    (text) =>
-      api.POST("/api/v1/campaigns/{campaign_id}/rejections", {
-        params: { path: { campaign_id: campaignId } },
-        body: { note: text },
-      }),
-    CHANGES,
-  );
   return (
     <>
       <Button onClick={() => setOpen(true)}>{t("campaign.reject")}</Button>
-      <Modal
-        title={t("campaign.reject")}
-        open={open}
-        okButtonProps={{ disabled: note.trim() === "" }}
-        confirmLoading={reject.isPending}
-        onCancel={() => setOpen(false)}
-        onOk={() => reject.mutate(note, { onSuccess: () => setOpen(false) })}
-      >
-        <Input.TextArea
-          rows={4}
-          aria-label={t("campaign.rejectionNote")}
-          placeholder={t("campaign.rejectionNote")}
-          value={note}
-          onChange={(event) => setNote(event.target.value)}
-        />
-      </Modal>
+      {open && (
+        <FormModal<{ note: string }, unknown>
+          title={t("campaign.reject")}
+          send={(body, key) =>
+            api.POST("/api/v1/campaigns/{campaign_id}/rejections", {
+              params: { path: { campaign_id: campaignId }, header: { "Idempotency-Key": key } },
+              body,
+            })
+          }
+          changes={CHANGES}
+          onClose={() => setOpen(false)}
+        >
+          <Form.Item
+            name="note"
+            label={t("campaign.rejectionNote")}
+            rules={[{ required: true, whitespace: true }]}
+          >
+            <Input.TextArea rows={4} maxLength={10_000} />
+          </Form.Item>
+        </FormModal>
+      )}
     </>
   );
 }

@@ -1,10 +1,10 @@
-import { Button, Flex, Form, Input, Modal, Select } from "antd";
+import { Button, Flex, Form, Input, Select } from "antd";
 import { useState } from "react";
 import { useTranslation } from "react-i18next";
-import { api, idempotencyKey } from "../../api/client";
+import { api } from "../../api/client";
 import type { Answer } from "../../api/types";
 import { usePermission } from "../../app/session";
-import { useAct } from "../../shared/act";
+import { FormModal } from "../../shared/form-modal";
 
 type Complaint = Answer<"/api/v1/complaints/{complaint_id}">;
 type Action = Complaint["possible_actions"][number];
@@ -65,11 +65,11 @@ const NOUNS = {
   reopen: "reopenings",
 } as const satisfies Record<Action, string>;
 
-function takeStep(complaintId: string, action: Action, form: StepForm): Promise<unknown> {
+function takeStep(complaintId: string, action: Action, form: StepForm, key: string): Promise<unknown> {
   const path = `/api/v1/complaints/{complaint_id}/${NOUNS[action]}` as const;
   // Every step has the same parameters; the bodies differ by what FIELDS asks for, and the service checks them.
   return api.POST(path as "/api/v1/complaints/{complaint_id}/closures", {
-    params: { path: { complaint_id: complaintId }, header: { "Idempotency-Key": idempotencyKey() } },
+    params: { path: { complaint_id: complaintId }, header: { "Idempotency-Key": key } },
     body: form as { note?: string },
   });
 }
@@ -84,42 +84,30 @@ function StepModal({
   onClose: () => void;
 }) {
   const { t } = useTranslation();
-  const [form] = Form.useForm<StepForm>();
-  const step = useAct<StepForm>(
-    (values) => takeStep(complaint.complaint_id, action, values),
-    ["complaint", "complaints", "complaint-clock", "complaint-history"],
-  );
   return (
-    <Modal
-      open
+    <FormModal<StepForm, unknown>
       title={t(`complaintAction.${action}`)}
-      confirmLoading={step.isPending}
-      onCancel={onClose}
-      onOk={() => form.submit()}
+      send={(values, key) => takeStep(complaint.complaint_id, action, values, key)}
+      changes={["complaint", "complaints", "complaint-clock", "complaint-history"]}
+      onClose={onClose}
     >
-      <Form<StepForm>
-        form={form}
-        layout="vertical"
-        onFinish={(values) => step.mutate(values, { onSuccess: onClose })}
-      >
-        {FIELDS[action].map((field) => (
-          <Form.Item
-            key={field.name}
-            name={field.name}
-            label={t(`complaintField.${field.name}`)}
-            rules={[{ required: field.required }]}
-          >
-            {field.options ? (
-              <Select
-                options={field.options.map((value) => ({ value, label: t(`${field.words}.${value}`) }))}
-              />
-            ) : (
-              <Input.TextArea rows={4} maxLength={10_000} />
-            )}
-          </Form.Item>
-        ))}
-      </Form>
-    </Modal>
+      {FIELDS[action].map((field) => (
+        <Form.Item
+          key={field.name}
+          name={field.name}
+          label={t(`complaintField.${field.name}`)}
+          rules={[{ required: field.required }]}
+        >
+          {field.options ? (
+            <Select
+              options={field.options.map((value) => ({ value, label: t(`${field.words}.${value}`) }))}
+            />
+          ) : (
+            <Input.TextArea rows={4} maxLength={10_000} />
+          )}
+        </Form.Item>
+      ))}
+    </FormModal>
   );
 }
 

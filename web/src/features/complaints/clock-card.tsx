@@ -2,6 +2,7 @@ import { Alert, Card, Flex, Progress, Tag, Typography } from "antd";
 import { useTranslation } from "react-i18next";
 import type { Answer } from "../../api/types";
 import { currentLanguage } from "../../i18n";
+import { businessNow } from "../../shared/bank-time";
 import { urgency } from "./deadline";
 
 type Reading = Answer<"/api/v1/complaints/{complaint_id}/clock">["clocks"][number];
@@ -30,7 +31,7 @@ export function ClockCard({ reading }: { reading: Reading }) {
         <Progress
           percent={share}
           showInfo={false}
-          strokeColor={STROKES[urgency(reading, new Date())]}
+          strokeColor={STROKES[urgency(reading, businessNow())]}
           aria-label={t(`complaint.${reading.clock}`)}
         />
         <Typography.Text>{reading.words[language]}</Typography.Text>

@@ -12,6 +12,7 @@ import { useStoredState } from "../../shared/stored-state";
 import { useCategoryTitle } from "./categories";
 import { COMPLAINT_COLORS } from "./colors";
 import { type Deadline, DeadlineTag } from "./deadline";
+import { ComplaintIntake } from "./intake";
 
 type Complaint = Item<"/api/v1/complaints">;
 type State = Complaint["state"];
@@ -102,7 +103,7 @@ export function ComplaintsPage() {
     overdue: false,
   });
   return (
-    <Page title={t("rooms.complaints")} subtitle={t("complaint.subtitle")}>
+    <Page title={t("rooms.complaints")} subtitle={t("complaint.subtitle")} actions={<ComplaintIntake />}>
       <Flex gap={16} wrap align="center">
         <Select<State | "all">
           aria-label={t("complaint.state")}

@@ -1,6 +1,7 @@
 import { Tag, Tooltip } from "antd";
 import { useTranslation } from "react-i18next";
 import type { Item } from "../../api/types";
+import { businessNow } from "../../shared/bank-time";
 import { formatInstant } from "../../shared/format";
 
 export type Deadline = NonNullable<Item<"/api/v1/complaints">["statutory"]>;
@@ -29,7 +30,7 @@ export function DeadlineTag({ deadline }: { deadline: Deadline | null }) {
   }
   return (
     <Tooltip title={deadline.provisional ? t("complaint.provisional") : undefined}>
-      <Tag color={COLORS[urgency(deadline, new Date())]}>
+      <Tag color={COLORS[urgency(deadline, businessNow())]}>
         {deadline.rule_id} · {deadline.due_on ?? formatInstant(deadline.due_at)}
         {deadline.status !== "running" && ` · ${t(`clockStatus.${deadline.status}`)}`}
         {deadline.overdue && ` · ${t("complaint.overdue")}`}

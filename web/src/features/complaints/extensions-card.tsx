@@ -1,11 +1,12 @@
 import { useQuery } from "@tanstack/react-query";
-import { Button, Card, Empty, Flex, Form, Input, Modal, Select, Tag, Typography } from "antd";
+import { Button, Card, Empty, Flex, Form, Input, Select, Tag, Typography } from "antd";
 import { useState } from "react";
 import { useTranslation } from "react-i18next";
-import { api, bodyOf, idempotencyKey } from "../../api/client";
+import { api, bodyOf } from "../../api/client";
 import type { Answer } from "../../api/types";
 import { usePermission } from "../../app/session";
 import { useAct } from "../../shared/act";
+import { FormModal } from "../../shared/form-modal";
 import { formatInstant } from "../../shared/format";
 
 type Offer = Answer<"/api/v1/complaints/{complaint_id}/clock">["clocks"][number]["can_extend"][number];
@@ -33,42 +34,31 @@ function RequestModal({
   onClose: () => void;
 }) {
   const { t, i18n } = useTranslation();
-  const [form] = Form.useForm<Request>();
-  const request = useAct<Request>(
-    (body) =>
-      api.POST("/api/v1/complaints/{complaint_id}/extensions", {
-        params: { path: { complaint_id: complaintId }, header: { "Idempotency-Key": idempotencyKey() } },
-        body,
-      }),
-    CHANGES,
-  );
   return (
-    <Modal
-      open
+    <FormModal<Request, unknown>
       title={t("complaint.askExtension")}
-      onCancel={onClose}
-      onOk={() => form.submit()}
-      confirmLoading={request.isPending}
+      send={(body, key) =>
+        api.POST("/api/v1/complaints/{complaint_id}/extensions", {
+          params: { path: { complaint_id: complaintId }, header: { "Idempotency-Key": key } },
+          body,
+        })
+      }
+      changes={CHANGES}
+      onClose={onClose}
     >
-      <Form<Request>
-        form={form}
-        layout="vertical"
-        onFinish={(body) => request.mutate(body, { onSuccess: onClose })}
-      >
-        <Form.Item name="code" label={t("complaint.extension")} rules={[{ required: true }]}>
-          <Select
-            options={offers.map((offer) => ({
-              value: offer.code,
-              label: i18n.language === "en" ? offer.words.en : offer.words.zh,
-              disabled: !offer.ready,
-            }))}
-          />
-        </Form.Item>
-        <Form.Item name="reason" label={t("action.reason")} rules={[{ required: true }]}>
-          <Input.TextArea rows={4} maxLength={10_000} />
-        </Form.Item>
-      </Form>
-    </Modal>
+      <Form.Item name="code" label={t("complaint.extension")} rules={[{ required: true }]}>
+        <Select
+          options={offers.map((offer) => ({
+            value: offer.code,
+            label: i18n.language === "en" ? offer.words.en : offer.words.zh,
+            disabled: !offer.ready,
+          }))}
+        />
+      </Form.Item>
+      <Form.Item name="reason" label={t("action.reason")} rules={[{ required: true }]}>
+        <Input.TextArea rows={4} maxLength={10_000} />
+      </Form.Item>
+    </FormModal>
   );
 }
 

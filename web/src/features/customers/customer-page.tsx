@@ -11,7 +11,9 @@ import { Page } from "../../shared/page";
 import { ProblemAlert } from "../../shared/problem-alert";
 import { COMPLAINT_COLORS } from "../complaints/colors";
 import { DeadlineTag } from "../complaints/deadline";
+import { ComplaintIntake } from "../complaints/intake";
 import { classTitle } from "./classes";
+import { ConsentsCard } from "./consents";
 import { type Account, AccountsTable, TransactionsTable } from "./holdings";
 import { Reveal } from "./reveal";
 import { type Section, SectionCard } from "./section-card";
@@ -84,20 +86,6 @@ function ProfileFacts({ profile }: { profile: Profile }) {
             {point.is_primary && <Tag>{t("customer.primary")}</Tag>}
           </Typography.Text>
         ))}
-      </Flex>
-      <Flex gap={4} wrap>
-        {profile.consents.map((consent) => (
-          <Tag
-            key={`${consent.purpose}:${consent.channel}`}
-            color={consent.status === "granted" ? "green" : "red"}
-          >
-            {t(`purpose.${consent.purpose}`)} · {t(`channel.${consent.channel}`)} ·{" "}
-            {t(`consentStatus.${consent.status}`)}
-          </Tag>
-        ))}
-        {profile.consents.length === 0 && (
-          <Typography.Text type="secondary">{t("customer.noConsents")}</Typography.Text>
-        )}
       </Flex>
     </Flex>
   );
@@ -189,6 +177,7 @@ function Sections({ overview }: { overview: Overview }) {
           <SectionCard title={t("customer.profile")} section={overview.profile}>
             {(profile) => <ProfileFacts profile={profile} />}
           </SectionCard>
+          {overview.profile.data && <ConsentsCard profile={overview.profile.data} />}
           <SectionCard title={t("holding.title")} section={overview.holdings}>
             {(holdings) => <AccountsTable accounts={holdings.items} />}
           </SectionCard>
@@ -236,7 +225,12 @@ export function CustomerPage() {
           </>
         )
       }
-      actions={<Reveal customerId={customerId} />}
+      actions={
+        <>
+          <ComplaintIntake customerId={customerId} />
+          <Reveal customerId={customerId} />
+        </>
+      }
     >
       {customer && customer.survivor_id !== customer.id && (
         <Alert

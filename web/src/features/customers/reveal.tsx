@@ -1,12 +1,11 @@
 import { EyeOutlined } from "@ant-design/icons";
-import { useMutation } from "@tanstack/react-query";
-import { Button, Flex, Form, Input, Modal, Typography } from "antd";
+import { Button, Flex, Form, Input, Typography } from "antd";
 import { useState } from "react";
 import { useTranslation } from "react-i18next";
 import { api, bodyOf } from "../../api/client";
 import type { Answer } from "../../api/types";
 import { usePermission } from "../../app/session";
-import { ProblemAlert } from "../../shared/problem-alert";
+import { FormModal } from "../../shared/form-modal";
 
 type Revealed = Answer<"/api/v1/customers/{customer_id}/reveals", "post">;
 
@@ -39,22 +38,6 @@ export function Reveal({ customerId }: { customerId: string }) {
   const { t } = useTranslation();
   const mayReveal = usePermission("customer:reveal");
   const [open, setOpen] = useState(false);
-  const [form] = Form.useForm<{ reason: string }>();
-  const reveal = useMutation({
-    gcTime: 0,
-    mutationFn: async (reason: string) =>
-      bodyOf(
-        await api.POST("/api/v1/customers/{customer_id}/reveals", {
-          params: { path: { customer_id: customerId } },
-          body: { fields: [...FIELDS], reason },
-        }),
-      ),
-  });
-  const close = () => {
-    setOpen(false);
-    reveal.reset();
-    form.resetFields();
-  };
   if (!mayReveal) {
     return null;
   }
@@ -63,30 +46,31 @@ export function Reveal({ customerId }: { customerId: string }) {
       <Button icon={<EyeOutlined />} onClick={() => setOpen(true)}>
         {t("customer.reveal")}
       </Button>
-      <Modal
-        title={t("customer.reveal")}
-        open={open}
-        onCancel={close}
-        onOk={reveal.data ? close : () => form.submit()}
-        confirmLoading={reveal.isPending}
-        destroyOnHidden
-      >
-        {reveal.error && <ProblemAlert error={reveal.error} />}
-        {reveal.data ? (
-          <Values revealed={reveal.data} />
-        ) : (
-          <Form form={form} layout="vertical" onFinish={({ reason }) => reveal.mutate(reason)}>
-            <Form.Item
-              name="reason"
-              label={t("action.reason")}
-              extra={t("customer.revealAudited")}
-              rules={[{ required: true, min: 4, max: 200 }]}
-            >
-              <Input />
-            </Form.Item>
-          </Form>
-        )}
-      </Modal>
+      {open && (
+        <FormModal<{ reason: string }, Revealed>
+          title={t("customer.reveal")}
+          send={async ({ reason }) =>
+            bodyOf(
+              await api.POST("/api/v1/customers/{customer_id}/reveals", {
+                params: { path: { customer_id: customerId } },
+                body: { fields: [...FIELDS], reason },
+              }),
+            )
+          }
+          changes={[]}
+          onClose={() => setOpen(false)}
+          after={(revealed) => <Values revealed={revealed} />}
+        >
+          <Form.Item
+            name="reason"
+            label={t("action.reason")}
+            extra={t("customer.revealAudited")}
+            rules={[{ required: true, min: 4, max: 200 }]}
+          >
+            <Input />
+          </Form.Item>
+        </FormModal>
+      )}
     </>
   );
 }

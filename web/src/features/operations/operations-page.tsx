@@ -7,7 +7,6 @@ import {
   Flex,
   Form,
   Input,
-  Modal,
   Row,
   Select,
   Statistic,
@@ -21,7 +20,7 @@ import { useTranslation } from "react-i18next";
 import { api, bodyOf } from "../../api/client";
 import type { Answer, Item } from "../../api/types";
 import { usePermission } from "../../app/session";
-import { useAct } from "../../shared/act";
+import { FormModal } from "../../shared/form-modal";
 import { formatCount, formatInstant } from "../../shared/format";
 import { Listing, nextCursor } from "../../shared/listing";
 import { Page } from "../../shared/page";
@@ -101,42 +100,29 @@ interface Wish {
   kind: "redrives" | "skips";
 }
 
+function settle(service: Service, wish: Wish, body: { reason: string }, key: string): Promise<unknown> {
+  const params = {
+    path: { dead_letter_id: wish.letter.dead_letter_id },
+    header: { "Idempotency-Key": key },
+  };
+  return wish.kind === "redrives"
+    ? api.POST(operationsPath(service, "dead-letters/{dead_letter_id}/redrives"), { params, body })
+    : api.POST(operationsPath(service, "dead-letters/{dead_letter_id}/skips"), { params, body });
+}
+
 function SettleModal({ service, wish, onClose }: { service: Service; wish: Wish; onClose: () => void }) {
   const { t } = useTranslation();
-  const [form] = Form.useForm<{ reason: string }>();
-  const settle = useAct<string>(
-    (reason) => {
-      const params = { path: { dead_letter_id: wish.letter.dead_letter_id } };
-      return wish.kind === "redrives"
-        ? api.POST(operationsPath(service, "dead-letters/{dead_letter_id}/redrives"), {
-            params,
-            body: { reason },
-          })
-        : api.POST(operationsPath(service, "dead-letters/{dead_letter_id}/skips"), {
-            params,
-            body: { reason },
-          });
-    },
-    ["dead-letters", "operations"],
-  );
   return (
-    <Modal
-      open
+    <FormModal<{ reason: string }, unknown>
       title={t(wish.kind === "redrives" ? "operations.redrive" : "operations.skip")}
-      onCancel={onClose}
-      onOk={() => form.submit()}
-      confirmLoading={settle.isPending}
+      send={(body, key) => settle(service, wish, body, key)}
+      changes={["dead-letters", "operations"]}
+      onClose={onClose}
     >
-      <Form
-        form={form}
-        layout="vertical"
-        onFinish={({ reason }) => settle.mutate(reason, { onSuccess: onClose })}
-      >
-        <Form.Item name="reason" label={t("action.reason")} rules={[{ required: true, min: 4, max: 200 }]}>
-          <Input />
-        </Form.Item>
-      </Form>
-    </Modal>
+      <Form.Item name="reason" label={t("action.reason")} rules={[{ required: true, min: 4, max: 200 }]}>
+        <Input />
+      </Form.Item>
+    </FormModal>
   );
 }
 
