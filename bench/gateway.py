@@ -33,6 +33,8 @@ def gateway(house: House, ports: Mapping[str, int]) -> Iterator[int]:
         "GATEWAY_PUBLIC_URL": f"http://127.0.0.1:{port}",
         "GATEWAY_CONSOLE": str(console),
         "GATEWAY_SESSION_KEY": "a key that seals nothing in a benchmark",
+        # One caller at one address asks as fast as it can: that is what is measured.
+        **{f"GATEWAY_{who}_{what}": "1000000" for who in ("PERSON", "SYSTEM", "ADDRESS") for what in ("RATE", "BURST")},
         **{f"GATEWAY_{name.upper()}_URL": f"http://127.0.0.1:{at}" for name, at in ports.items()},
     }
     ready = f"http://127.0.0.1:{port}/health/ready"

@@ -17,9 +17,12 @@ from kehu_gateway.console.routes import documents as document_routes
 from kehu_gateway.console.routes import routes as console_routes
 from kehu_gateway.issuer import service as issuing
 from kehu_gateway.issuer.accounts import Accounts
-from kehu_gateway.issuer.attempts import Attempts
+from kehu_gateway.issuer.attempts import Attempts, forget_attempts
 from kehu_gateway.issuer.keys import SigningKeys
 from kehu_gateway.issuer.routes import routes as issuer_routes
+from kehu_gateway.limits.buckets import Buckets
+from kehu_gateway.limits.middleware import AddressLimit, CallerLimit
+from kehu_gateway.limits.policy import Limits
 from kehu_gateway.openapi.service import Documents
 from kehu_gateway.operations.routes import routes as operations_routes
 from kehu_gateway.overview.memory import Memory
@@ -58,9 +61,17 @@ async def _open_resources(runtime: Runtime) -> AsyncIterator[GatewayResources]:
         idle = timedelta(minutes=settings.session_idle_minutes)
         cleaning = asyncio.create_task(_clean(runtime, idle))
         stack.callback(cleaning.cancel)
+        limits = Limits.of(settings)
+        leasing = asyncio.create_task(limits.buckets.run(runtime.database))
+        stack.callback(leasing.cancel)
         yield GatewayResources(
             issuer=issuer,
-            attempts=Attempts(),
+            attempts=Attempts(
+                runtime.database,
+                free=settings.login_attempts,
+                free_of_address=settings.login_attempts_of_address,
+                longest=timedelta(seconds=settings.login_longest_delay),
+            ),
             sessions=sessions.Sessions(
                 database=runtime.database,
                 provider=_provider(settings, runtime, issuer, stack),
@@ -74,6 +85,7 @@ async def _open_resources(runtime: Runtime) -> AsyncIterator[GatewayResources]:
             upstreams=upstreams,
             memory=Memory(),
             documents=Documents(upstreams),
+            limits=limits,
             console=Console(settings.console),
         )
 
@@ -110,6 +122,8 @@ async def _clean(runtime: Runtime, idle: timedelta) -> None:
             async with runtime.database.begin() as tx:
                 await sessions.forget_expired(tx, idle)
                 await issuing.forget_expired(tx)
+                await forget_attempts(tx)
+            await Buckets.forget_old(runtime.database)
         except TRANSIENT as error:
             log.warning("gateway.cleaning_postponed", error=type(error).__name__)
 
@@ -129,7 +143,7 @@ DEFINITION: Final = ServiceDefinition(
         console_routes,
     ),
     resources=_open_resources,
-    middleware=(SessionMiddleware,),
+    middleware=(AddressLimit, SessionMiddleware, CallerLimit),
     # The document at /openapi.json is the whole suite's.
     openapi_url=None,
 )

@@ -12,6 +12,7 @@ from kehu_chassis.http import runtime_of
 from kehu_gateway.console.files import Console
 from kehu_gateway.issuer.attempts import Attempts
 from kehu_gateway.issuer.service import Issuer
+from kehu_gateway.limits.policy import Limits
 from kehu_gateway.openapi.service import Documents
 from kehu_gateway.overview.memory import Memory
 from kehu_gateway.proxy.upstream import Upstream
@@ -30,6 +31,7 @@ class GatewayResources:
     upstreams: Mapping[str, Upstream]
     memory: Memory
     documents: Documents
+    limits: Limits
     console: Console
 
 

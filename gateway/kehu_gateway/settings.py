@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Annotated, Self
 
@@ -12,6 +13,8 @@ from kehu_chassis.settings import ServiceSettings
 
 __all__ = ["Settings"]
 
+_Rate = Annotated[float, Field(gt=0)]
+_Burst = Annotated[int, Field(ge=1)]
 _Url = Annotated[str, Field(pattern=r"^https?://[^\s]+[^/\s]$")]
 
 
@@ -48,6 +51,24 @@ class Settings(ServiceSettings):
     """Seconds that a service may stay silent before the caller is told 504."""
     section_timeout: Annotated[float, Field(gt=0)] = 2.0
     """Seconds that a section of the customer 360 may take before it is called unavailable."""
+
+    person_rate: _Rate = 100.0
+    """Requests a second that one person may make, in all gateway processes together."""
+    person_burst: _Burst = 400
+    system_rate: _Rate = 1_000.0
+    """The same for one system."""
+    system_burst: _Burst = 4_000
+    address_rate: _Rate = 500.0
+    """The same for one address; a branch behind one address needs more than a person."""
+    address_burst: _Burst = 2_000
+    trusted_proxies: tuple[IPv4Network | IPv6Network, ...] = ()
+    """Networks of the proxies in front, as JSON: only what these write into `X-Forwarded-For` is believed."""
+    login_attempts: Annotated[int, Field(ge=1)] = 5
+    """Wrong passwords for one user name from one address before the delay begins, which doubles each time."""
+    login_attempts_of_address: Annotated[int, Field(ge=1)] = 50
+    """The same for one address, whatever names it tries."""
+    login_longest_delay: Annotated[int, Field(ge=1)] = 900
+    """Seconds beyond which that delay does not grow."""
 
     @property
     def builtin_issuer(self) -> bool:

@@ -178,16 +178,6 @@ async def test_nothing_of_the_request_gets_into_the_page_unescaped(browser: http
     assert "<script" not in response.text
 
 
-async def test_a_wrong_password_is_refused_and_ten_of_them_make_a_pause(browser: httpx.AsyncClient) -> None:
-    for _ in range(10):
-        wrong = await browser.post("/oauth2/authorize", params=REQUEST, data={"username": "rm", "password": "no"})
-        assert wrong.status_code == 401
-    good = {"username": "rm", "password": "rm-demo"}
-    assert (await browser.post("/oauth2/authorize", params=REQUEST, data=good)).status_code == 429
-    other = {"username": "rm2", "password": "rm2-demo"}
-    assert (await browser.post("/oauth2/authorize", params=REQUEST, data=other)).status_code == 303
-
-
 async def test_a_system_gets_a_token_for_its_secret_in_either_place(browser: httpx.AsyncClient) -> None:
     secret = "a-long-secret-of-core-banking"
     grant = {"grant_type": "client_credentials"}

@@ -10,11 +10,12 @@ import pytest
 from kehu_chassis import migrations
 from kehu_chassis.database import Database
 from kehu_chassis.testing.databases import ServiceDatabase
-from kehu_gateway.issuer.tables import authorization_codes, refresh_tokens
+from kehu_gateway.issuer.tables import authorization_codes, login_attempts, refresh_tokens
+from kehu_gateway.limits.tables import rate_demands
 from kehu_gateway.main import DEFINITION
 from kehu_gateway.sessions.tables import sessions
 
-TABLES = (sessions, authorization_codes, refresh_tokens)
+TABLES = (sessions, authorization_codes, refresh_tokens, login_attempts, rate_demands)
 
 
 async def test_the_code_names_the_columns_that_there_are(database: Database) -> None:

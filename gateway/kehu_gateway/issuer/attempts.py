@@ -1,38 +1,105 @@
-"""How often a password may be tried."""
+"""How often a password may be tried: counted in PostgreSQL, so that all gateway processes count together."""
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from time import monotonic
-from typing import Final
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from hashlib import sha256
 
-__all__ = ["Attempts"]
+from sqlalchemy import ColumnElement, delete, select, update
+from sqlalchemy.dialects.postgresql import insert
 
-_WINDOW: Final = 300.0
-_ALLOWED: Final = 10
-_REMEMBERED: Final = 10_000
+from kehu_chassis.clock import technical_now
+from kehu_chassis.database import Database, Transaction
+from kehu_gateway.issuer.rules import delay_after
+from kehu_gateway.issuer.tables import login_attempts
+
+__all__ = ["Attempts", "forget_attempts"]
 
 
 class Attempts:
-    """Failed log-ins of each user name in this process: ten in five minutes, then a pause."""
+    """Wrong passwords of each user name from each address, and of each address whatever names it tried.
 
-    def __init__(self) -> None:
-        self._failures: OrderedDict[str, tuple[int, float]] = OrderedDict()
+    After the first few each further failure doubles the delay before the next attempt. The delay is that of the address,
+    and of the name from that address: whoever guesses at a colleague's password does not shut the colleague out. A name
+    that does not exist is counted like any other.
 
-    def exhausted(self, user: str) -> bool:
-        """Whether this name has to wait."""
-        count, since = self._failures.get(user, (0, 0.0))
-        return count >= _ALLOWED and monotonic() - since < _WINDOW
+    Args:
+        database: the gateway's.
+        free: failures of a name from an address before the delay begins.
+        free_of_address: failures of an address before the delay begins.
+        longest: delay beyond which it does not grow; failures are forgotten when twice as long has passed.
+    """
 
-    def failed(self, user: str) -> None:
-        """Count a failure."""
-        count, since = self._failures.pop(user, (0, monotonic()))
-        if monotonic() - since >= _WINDOW:
-            count, since = 0, monotonic()
-        self._failures[user] = (count + 1, since)
-        while len(self._failures) > _REMEMBERED:
-            self._failures.popitem(last=False)
+    def __init__(self, database: Database, *, free: int, free_of_address: int, longest: timedelta) -> None:
+        self._database = database
+        self._free = free
+        self._free_of_address = free_of_address
+        self._longest = longest
 
-    def succeeded(self, user: str) -> None:
-        """Forget the failures."""
-        self._failures.pop(user, None)
+    async def begin(self, user: str, address: str) -> timedelta | None:
+        """Count an attempt as failed before it is made, so that many at once are not one.
+
+        Returns:
+            None when the password may be looked at, else how long to wait; then nothing was counted.
+        """
+        allowed = {_of_pair(user, address): self._free, _of_address(address): self._free_of_address}
+        now = technical_now()
+        async with self._database.begin() as tx:
+            standing = await _locked(tx, allowed, now)
+            wait = max(not_before for _, not_before in standing.values()) - now
+            # A longer one than there is was written before the machine's clock was set back.
+            if timedelta(0) < wait <= self._longest:
+                return wait
+            for digest, (failures, _) in standing.items():
+                delay = delay_after(failures + 1, free=allowed[digest], longest=self._longest)
+                change = {
+                    "failures": failures + 1,
+                    "not_before": now + delay,
+                    "forget_at": now + 2 * self._longest,
+                }
+                await tx.execute(update(login_attempts).where(_is(digest)).values(change))
+        return None
+
+    async def succeeded(self, user: str, address: str) -> None:
+        """The password was right: forget the failures of this name here, and this attempt of the address."""
+        async with self._database.begin() as tx:
+            await tx.execute(delete(login_attempts).where(_is(_of_pair(user, address))))
+            await tx.execute(
+                update(login_attempts)
+                .where(_is(_of_address(address)))
+                .values(failures=login_attempts.c.failures - 1, not_before=technical_now())
+            )
+
+
+async def forget_attempts(tx: Transaction) -> None:
+    """Delete failures that count no longer."""
+    await tx.execute(delete(login_attempts).where(login_attempts.c.forget_at < technical_now()))
+
+
+async def _locked(tx: Transaction, digests: Mapping[bytes, int], now: datetime) -> Mapping[bytes, tuple[int, datetime]]:
+    ordered = sorted(digests)
+    for digest in ordered:
+        fresh = {"key_digest": digest, "failures": 0, "not_before": now, "forget_at": now}
+        await tx.execute(insert(login_attempts).values(fresh).on_conflict_do_nothing())
+    rows = await tx.all(
+        select(login_attempts)
+        .where(login_attempts.c.key_digest.in_(ordered))
+        .order_by(login_attempts.c.key_digest)
+        .with_for_update()
+    )
+    return {
+        row["key_digest"]: (0, now) if row["forget_at"] <= now else (row["failures"], row["not_before"]) for row in rows
+    }
+
+
+def _is(digest: bytes) -> ColumnElement[bool]:
+    return login_attempts.c.key_digest == digest
+
+
+def _of_pair(user: str, address: str) -> bytes:
+    return sha256(f"user\0{user}\0{address}".encode()).digest()
+
+
+def _of_address(address: str) -> bytes:
+    return sha256(f"address\0{address}".encode()).digest()

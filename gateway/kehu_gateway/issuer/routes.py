@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import base64
 import binascii
+import math
+from collections.abc import Mapping
+from datetime import timedelta
 from typing import Annotated, Any
 from urllib.parse import unquote, urlencode
 
@@ -17,6 +20,7 @@ from kehu_chassis.telemetry import get_logger
 from kehu_gateway.issuer.pages import login_page, refused_page
 from kehu_gateway.issuer.rules import AuthorizationRefused, read_request
 from kehu_gateway.issuer.service import GrantRefused, Issuer
+from kehu_gateway.limits.addresses import client_address
 from kehu_gateway.resources import resources_of
 from kehu_gateway.web import page_language, read_form
 
@@ -86,15 +90,17 @@ async def log_in(request: Request, issuer: BuiltIn) -> Response:
         return _refused(request, parameters, refusal)
     form = await read_form(request)
     user, language = form.get("username", "").strip()[:64], page_language(request)
-    attempts = resources_of(request).attempts
-    if attempts.exhausted(user):
-        return login_page(parameters, language, failure="busy", user=user)
+    attempts, address = resources_of(request).attempts, _address(request)
+    wait = await attempts.begin(user, address)
+    if wait is not None:
+        page = login_page(parameters, language, failure="busy", user=user)
+        page.headers["Retry-After"] = _seconds(wait)
+        return page
     account = await issuer.accounts.authenticate(user, form.get("password", "")[:200])
     if account is None:
-        attempts.failed(user)
         log.info("issuer.login_refused")
         return login_page(parameters, language, failure="wrong", user=user)
-    attempts.succeeded(user)
+    await attempts.succeeded(user, address)
     async with runtime_of(request).database.begin() as tx:
         code = await issuer.issue_code(tx, wanted, account)
     answer = urlencode({"code": code, "state": wanted.state, "iss": issuer.address})
@@ -105,18 +111,20 @@ async def log_in(request: Request, issuer: BuiltIn) -> Response:
 async def give_token(request: Request, issuer: BuiltIn) -> JSONResponse:
     """Exchange a code, a refresh token, a client's secret or a demo user's password for tokens (RFC 6749)."""
     form = {**await read_form(request), **_basic(request)}
-    attempts = resources_of(request).attempts
-    user = form.get("username", "")[:64] if form.get("grant_type") == "password" else f"client {form.get('client_id')}"
-    if attempts.exhausted(user):
-        return JSONResponse({"error": "slow_down"}, status_code=429, headers={**_NO_STORE, "Retry-After": "300"})
+    attempts, address = resources_of(request).attempts, _address(request)
+    guesser = _guesser(form)
+    wait = None if guesser is None else await attempts.begin(guesser, address)
+    if wait is not None:
+        told = {"error": "slow_down", "error_description": "too many failed attempts"}
+        return JSONResponse(told, status_code=429, headers={**_NO_STORE, "Retry-After": _seconds(wait)})
     try:
         granted = await issuer.grant(runtime_of(request).database, form)
     except GrantRefused as refusal:
-        if form.get("grant_type") in {"password", "client_credentials"}:
-            attempts.failed(user)
         status = 401 if refusal.error == "invalid_client" else 400
         told = {"error": refusal.error, "error_description": refusal.description}
         return JSONResponse(told, status_code=status, headers=_NO_STORE)
+    if guesser is not None:
+        await attempts.succeeded(guesser, address)
     return JSONResponse(dict(granted), headers=_NO_STORE)
 
 
@@ -125,6 +133,24 @@ async def tell_user(issuer: BuiltIn, actor: Annotated[Principal, requires()]) ->
     """Tell who a token speaks for."""
     account = issuer.accounts.user(actor.subject)
     return {"sub": actor.subject, "name": account.name if account is not None else actor.subject}
+
+
+def _guesser(form: Mapping[str, str]) -> str | None:
+    """Whose secret the form tries; a code or a refresh token cannot be guessed, and serves once."""
+    match form.get("grant_type"):
+        case "password":
+            return form.get("username", "")[:64]
+        case "client_credentials":
+            return f"client {form.get('client_id', '')[:64]}"
+    return None
+
+
+def _address(request: Request) -> str:
+    return client_address(request.scope, resources_of(request).limits.trusted)
+
+
+def _seconds(wait: timedelta) -> str:
+    return str(math.ceil(wait.total_seconds()))
 
 
 def _refused(request: Request, parameters: dict[str, str], refusal: AuthorizationRefused) -> Response:

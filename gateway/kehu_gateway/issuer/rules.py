@@ -6,10 +6,18 @@ import base64
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from hashlib import sha256
 from typing import Final
 
-__all__ = ["AuthorizationRefused", "AuthorizationRequest", "challenge_of", "read_request", "verifier_fits"]
+__all__ = [
+    "AuthorizationRefused",
+    "AuthorizationRequest",
+    "challenge_of",
+    "delay_after",
+    "read_request",
+    "verifier_fits",
+]
 
 _CHALLENGE: Final = re.compile(r"^[A-Za-z0-9_-]{43}$")
 _VERIFIER: Final = re.compile(r"^[A-Za-z0-9._~-]{43,128}$")
@@ -77,3 +85,11 @@ def challenge_of(verifier: str) -> str:
 def verifier_fits(verifier: str, challenge: str) -> bool:
     """Whether a verifier is the one that a challenge was made of."""
     return _VERIFIER.match(verifier) is not None and challenge_of(verifier) == challenge
+
+
+def delay_after(failures: int, *, free: int, longest: timedelta) -> timedelta:
+    """How long the next attempt has to wait after so many failures: nothing at first, then 1 s, 2 s, 4 s."""
+    if failures < free:
+        return timedelta(0)
+    # 2**30 s is beyond any delay that somebody would set, and no larger number need be made.
+    return min(longest, timedelta(seconds=2 ** min(failures - free, 30)))

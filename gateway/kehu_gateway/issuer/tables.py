@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Column, LargeBinary, MetaData, Table
+from sqlalchemy import Column, Integer, LargeBinary, MetaData, Table
 
 from kehu_chassis.columns import instant, string
 
-__all__ = ["authorization_codes", "refresh_tokens"]
+__all__ = ["authorization_codes", "login_attempts", "refresh_tokens"]
 
 _metadata = MetaData()
 
@@ -29,4 +29,13 @@ refresh_tokens = Table(
     string("client_id"),
     string("subject"),
     instant("expires_at"),
+)
+
+login_attempts = Table(
+    "login_attempts",
+    _metadata,
+    Column("key_digest", LargeBinary, primary_key=True),
+    Column("failures", Integer, nullable=False),
+    instant("not_before"),
+    instant("forget_at"),
 )

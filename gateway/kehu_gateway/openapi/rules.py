@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
+from kehu_chassis.problems import problems
+
 __all__ = ["Document", "merge"]
 
 _METHODS: Final = frozenset({"get", "put", "post", "delete", "patch", "head", "options", "trace"})
 _SCHEMAS: Final = "#/components/schemas/"
+_OF_THE_GATEWAY: Final = {str(status): told for status, told in problems(429, 503).items()}
+"""What every route may answer when it is called through the gateway: the limits, and a service that is away."""
 
 Document = Mapping[str, Any]
 
@@ -80,6 +84,7 @@ def _mark(item: dict[str, Any], service: str, taken: set[str]) -> None:
     for method, operation in item.items():
         if method in _METHODS:
             operation["x-service"] = service
+            operation["responses"] = {**_OF_THE_GATEWAY, **operation.get("responses", {})}
             identity = operation.get("operationId", method)
             if identity in taken:
                 identity = f"{service}_{identity}"

@@ -1,0 +1,1 @@
+"""How much one caller, and one address, may ask of all gateway processes together."""
