@@ -1,7 +1,7 @@
 # Every command of the suite. `make` alone lists them. Each sets up what it needs, once.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help up down test scenario lint types contracts format bench lock clean jars python web console browser
+.PHONY: help up down test scenario compose-test lint types contracts format bench lock clean jars python web console browser
 
 SETUP := deploy/local/setup.sh
 BIN := .venv/bin
@@ -9,7 +9,7 @@ PYTEST_WORKERS ?= 2
 PACKAGES := $(dir $(wildcard libs/*/pyproject.toml services/*/pyproject.toml gateway/pyproject.toml deploy/local/pyproject.toml))
 
 help: ## List the commands
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  \033[1mmake %-10s\033[0m %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  \033[1mmake %-13s\033[0m %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 up: python jars console ## Start the whole suite: PostgreSQL, Kafka, four services, gateway, console, demo bank (DEMO=0: empty)
 	@exec $(BIN)/kehu up $(ARGS)
@@ -19,10 +19,13 @@ down: python ## Stop the suite that runs from this folder
 
 test: python jars console browser ## Run all tests, the console's too
 	npm --prefix web run test --silent
-	$(BIN)/pytest --numprocesses $(PYTEST_WORKERS) --dist loadgroup -m "not chain" $(ARGS)
+	$(BIN)/pytest --numprocesses $(PYTEST_WORKERS) --dist loadgroup -m "not (chain or compose or drill)" $(ARGS)
 
 scenario: python jars console ## Run the first day's chain over a whole suite with the Berka bank
 	$(BIN)/pytest -m chain tests/scenarios $(ARGS)
+
+compose-test: python ## Build the images and try the suite of containers: hardening, scenario, faults (needs Docker with Compose v2)
+	$(BIN)/pytest -m compose tests/compose $(ARGS)
 
 lint: python web ## Check style, imports and unused dependencies
 	$(BIN)/ruff check .

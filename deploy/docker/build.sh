@@ -24,3 +24,5 @@ python -m venv /opt/kehu
 locked /opt/kehu "$1"
 /opt/kehu/bin/pip install --quiet --no-index --no-deps /wheels/*.whl
 /opt/kehu/bin/pip uninstall --quiet --yes pip
+# Some packages bring their own tests.
+find /opt/kehu -type d -name tests -prune -exec rm -r {} +

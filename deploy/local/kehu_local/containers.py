@@ -44,7 +44,8 @@ def write_secrets(folder: Path) -> None:
     plan = _plan(folder)
     plan.data.mkdir(parents=True, exist_ok=True)
     secrets = Secrets.load_or_make(plan)
-    _write(folder / "postgres" / "password", secrets.superuser)
+    # PostgreSQL runs as a user of its own, in our group.
+    _write(folder / "postgres" / "password", secrets.superuser, mode=0o640)
     for service in (*SERVICES, "gateway"):
         for command in ("api", "worker", "migrate"):
             variables = process_environment(plan, secrets, service, command) | _placed(service)
@@ -89,6 +90,7 @@ def _placed(service: str) -> dict[str, str]:
     gateway = f"http://gateway:{PORTS['gateway']}"
     placed = {
         f"{prefix}_HOST": "0.0.0.0",  # noqa: S104 - inside a container; what is published is compose's matter.
+        "KEHU_ENVIRONMENT": os.environ.get("KEHU_ENVIRONMENT", "demo"),
         "KEHU_ISSUER": public,
         "KEHU_JWKS_URL": f"{gateway}/oauth2/jwks",
         "KEHU_KEY_FILE": str(RUN / "keys.json"),
@@ -107,8 +109,8 @@ def _placed(service: str) -> dict[str, str]:
     return placed
 
 
-def _write(path: Path, text: str) -> None:
-    path.touch(mode=0o600)
+def _write(path: Path, text: str, *, mode: int = 0o600) -> None:
+    path.touch(mode=mode)
     path.write_text(text, encoding="utf-8")
 
 

@@ -53,5 +53,14 @@ def test_a_second_run_changes_no_secret(volumes: Path) -> None:
     assert {path: path.read_bytes() for path in volumes.rglob("*") if path.is_file()} == before
 
 
-def test_every_file_is_for_its_owner_alone(volumes: Path) -> None:
-    assert {path.stat().st_mode & 0o777 for path in volumes.rglob("*") if path.is_file()} == {0o600}
+def test_every_file_is_for_its_owner_alone_and_the_superusers_password_for_its_group(volumes: Path) -> None:
+    modes = {path: path.stat().st_mode & 0o777 for path in volumes.rglob("*") if path.is_file()}
+    assert modes.pop(volumes / "postgres" / "password") == 0o640
+    assert set(modes.values()) == {0o600}
+
+
+def test_a_suite_is_a_demo_unless_it_is_told_to_be_none(volumes: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert {_variables(volumes / name / "api.env")["KEHU_ENVIRONMENT"] for name in SERVICES} == {"demo"}
+    monkeypatch.setenv("KEHU_ENVIRONMENT", "production")
+    write_secrets(volumes)
+    assert {_variables(volumes / name / "api.env")["KEHU_ENVIRONMENT"] for name in SERVICES} == {"production"}

