@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 
 from kehu_campaigns.plans.rules import CampaignState
 from kehu_campaigns.plans.tables import campaigns
@@ -18,13 +18,26 @@ from kehu_chassis.scope import scope_staff, scope_units, within_scope
 __all__ = ["find_campaign", "list_campaigns", "lock_campaign", "own_unit", "shape", "unit_in_reach"]
 
 
+_CAMPAIGN: Final = select(campaigns).where(
+    campaigns.c.id == bindparam("campaign_id"), within_scope(campaigns.c.unit_id)
+)
+# Its id never changes, so rows that refer to it may be written meanwhile.
+_LOCKED_CAMPAIGN: Final = _CAMPAIGN.with_for_update(key_share=True)
+_OWN_UNIT: Final = select(scope_staff.c.unit_id).where(
+    scope_staff.c.staff_id == bindparam("staff_id"), scope_staff.c.active
+)
+_UNIT_IN_REACH: Final = select(scope_units.c.unit_id).where(
+    scope_units.c.unit_id == bindparam("unit_id"), scope_units.c.active, within_scope(scope_units.c.unit_id)
+)
+
+
 async def find_campaign(tx: Transaction, campaign_id: UUID) -> Record:
     """The campaign's row.
 
     Raises:
         NotFound: there is none in the caller's scope.
     """
-    row = await tx.first(select(campaigns).where(campaigns.c.id == campaign_id, within_scope(campaigns.c.unit_id)))
+    row = await tx.first(_CAMPAIGN, {"campaign_id": campaign_id})
     if row is None:
         raise NotFound
     return row
@@ -36,9 +49,7 @@ async def lock_campaign(tx: Transaction, campaign_id: UUID) -> Record:
     Raises:
         NotFound: there is none in the caller's scope.
     """
-    statement = select(campaigns).where(campaigns.c.id == campaign_id, within_scope(campaigns.c.unit_id))
-    # Its id never changes, so rows that refer to it may be written meanwhile.
-    row = await tx.first(statement.with_for_update(key_share=True))
+    row = await tx.first(_LOCKED_CAMPAIGN, {"campaign_id": campaign_id})
     if row is None:
         raise NotFound
     return row
@@ -60,18 +71,13 @@ async def list_campaigns(
 
 async def own_unit(tx: Transaction, staff_id: UUID) -> UUID | None:
     """The unit that a member of staff works in."""
-    unit_id: UUID | None = await tx.scalar(
-        select(scope_staff.c.unit_id).where(scope_staff.c.staff_id == staff_id, scope_staff.c.active)
-    )
+    unit_id: UUID | None = await tx.scalar(_OWN_UNIT, {"staff_id": staff_id})
     return unit_id
 
 
 async def unit_in_reach(tx: Transaction, unit_id: UUID) -> bool:
     """Whether the caller may act for the unit."""
-    statement = select(scope_units.c.unit_id).where(
-        scope_units.c.unit_id == unit_id, scope_units.c.active, within_scope(scope_units.c.unit_id)
-    )
-    return await tx.first(statement) is not None
+    return await tx.first(_UNIT_IN_REACH, {"unit_id": unit_id}) is not None
 
 
 def shape(row: Mapping[str, Any]) -> dict[str, Any]:

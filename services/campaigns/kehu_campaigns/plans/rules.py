@@ -5,6 +5,7 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Iterable, Mapping
 from enum import StrEnum
+from functools import lru_cache
 from typing import Final
 
 __all__ = [
@@ -76,9 +77,13 @@ def banned_claims_in(text: str, claims: Iterable[str]) -> tuple[str, ...]:
     none to the reader.
     """
     plain = _plain(text)
-    return tuple(claim for claim in claims if _plain(claim) in plain)
+    return tuple(claim for claim in claims if _plain_claim(claim) in plain)
 
 
 def _plain(text: str) -> str:
     folded = unicodedata.normalize("NFKC", text).casefold()
     return "".join(character for character in folded if unicodedata.category(character)[0] in "LNS")
+
+
+# The claims are few and the same every time; the texts are not.
+_plain_claim = lru_cache(maxsize=1_000)(_plain)

@@ -239,7 +239,12 @@ async def _update(tx: Transaction, row: Mapping[str, Any], values: dict[str, Any
 
 def _moved(tx: Transaction, row: Mapping[str, Any], before: str | None, now: datetime) -> None:
     event = CampaignStateChanged(
-        campaign_id=row["id"], code=row["code"], from_state=before, to_state=row["state"], changed_at=now
+        campaign_id=row["id"],
+        code=row["code"],
+        from_state=before,
+        to_state=row["state"],
+        changed_at=now,
+        unit_id=row["unit_id"],
     )
     outbox.add(tx, event, at=now)
 
