@@ -5,9 +5,11 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Final
 
-from bench import gateway, services
+from bench import backlog, gateway, growth, imports, inbox, latency, overview, relay, rest, services
+from bench.cases import CASES
 from bench.house import House, open_house
 from bench.pace import Pace
 from bench.report import Measurement, markdown
@@ -15,8 +17,16 @@ from kehu_chassis.telemetry import configure_logging
 
 Benchmark = Callable[[House, Pace], list[Measurement]]
 BENCHMARKS: Final[dict[str, Benchmark]] = {
-    "services": services.measure,
+    **{case.name: partial(services.measure, case=case) for case in CASES},
     "gateway": gateway.measure,
+    "overview": overview.measure,
+    "relay": relay.measure,
+    "inbox": inbox.measure,
+    "latency": latency.measure,
+    "imports": imports.measure,
+    "backlog": backlog.measure,
+    "growth": growth.measure,
+    "rest": rest.measure,
 }
 
 
@@ -32,7 +42,7 @@ def _arguments() -> argparse.Namespace:
 def main() -> None:
     """Measure and print."""
     arguments = _arguments()
-    configure_logging("bench", level="warning")
+    configure_logging("bench", level="error")
     pace = Pace(arguments.seconds, arguments.rounds)
     if arguments.quick:
         pace = Pace(seconds=0.2, rounds=1, quick=True)

@@ -15,14 +15,22 @@ from kehu_campaigns.main import DEFINITION as CAMPAIGNS
 from kehu_chassis.clock import SystemClock
 from kehu_chassis.database import Database
 from kehu_chassis.definition import ServiceDefinition
-from kehu_chassis.scope import EVERYTHING, ScopeStaff, ScopeUnit, put_staff, put_units
+from kehu_chassis.scope import (
+    EVERYTHING,
+    ScopeStaff,
+    ScopeSubject,
+    ScopeUnit,
+    put_staff,
+    put_subjects,
+    put_units,
+)
 from kehu_chassis.testing.http import open_test_app, test_settings
 from kehu_complaints.main import DEFINITION as COMPLAINTS
 from kehu_contracts.access import Role
 from kehu_customer.main import DEFINITION as CUSTOMER
 from kehu_segmentation.main import DEFINITION as SEGMENTATION
 
-__all__ = ["CASES", "PAGE", "SEEDED", "Case", "Prepared", "prepare"]
+__all__ = ["CASES", "PAGE", "SEEDED", "Case", "Prepared", "prepare", "register"]
 
 PAGE: Final = 50
 SEEDED: Final = 60
@@ -150,6 +158,16 @@ async def _place_staff(house: House, case: Case) -> None:
     async with database.begin(scope=EVERYTHING) as tx:
         await put_units(tx, [ScopeUnit(UNIT, None, active=True)])
         await put_staff(tx, [ScopeStaff(STAFF, UNIT, active=True)])
+    await database.close()
+
+
+async def register(house: House, case: Case, customer_id: UUID) -> None:
+    """Migrate a service and let it know one customer, as if it had heard of him."""
+    schema = case.definition.schema
+    await house.migrate(case.definition)
+    database = await Database.connect(house.dsn(schema, "worker"), schema=schema)
+    async with database.begin(scope=EVERYTHING) as tx:
+        await put_subjects(tx, [ScopeSubject(customer_id, customer_id, None)])
     await database.close()
 
 

@@ -27,7 +27,7 @@ from kehu_chassis.testing.plugin import free_port
 from kehu_chassis.testing.servers import KafkaServer, PostgresServer
 from kehu_chassis.testing.tokens import AUDIENCE, ISSUER, TestIssuer
 
-__all__ = ["House", "open_house"]
+__all__ = ["ROOT", "House", "open_house"]
 
 ROOT = Path(__file__).parents[1]
 
@@ -42,6 +42,11 @@ class House:
     issuer: TestIssuer
     jwks_url: str
 
+    @property
+    def superuser_dsn(self) -> str:
+        """The database of the services, for PostgreSQL's superuser."""
+        return self.postgres.dsn.rsplit("/", 1)[0] + "/kehu"
+
     def dsn(self, schema: str, role: str) -> str:
         """The database as a role of a schema."""
         return self.postgres.dsn.replace("postgres@", f"{role_name(schema, role)}@").rsplit("/", 1)[0] + "/kehu"
@@ -51,7 +56,7 @@ class House:
         server = await asyncpg.connect(self.postgres.dsn)
         await ensure_database(server, "kehu")
         await server.close()
-        connection = await asyncpg.connect(self.postgres.dsn.rsplit("/", 1)[0] + "/kehu")
+        connection = await asyncpg.connect(self.superuser_dsn)
         await ensure_schema(connection, definition.schema)
         await connection.close()
         await asyncio.to_thread(

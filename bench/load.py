@@ -1,6 +1,6 @@
 """A small HTTP load generator: keep-alive connections, one request in flight on each, latencies kept.
 
-It runs as a process of its own (`python -m bench.load PORT SECONDS`, requests on standard input) so that it does not
+It runs as a process of its own (`python -m bench.load PORT SECONDS CONNECTIONS`, requests on standard input) so that it does not
 share an interpreter with what it measures; `load` starts it. Loopback only.
 """
 
@@ -26,9 +26,12 @@ CONNECTIONS = 8
 class Connection(asyncio.Protocol):
     """Sends the requests one after the other and counts the answers."""
 
-    def __init__(self, requests: list[bytes], start: int, deadline: float, done: asyncio.Future[None]) -> None:
+    def __init__(
+        self, requests: list[bytes], start: int, step: int, deadline: float, done: asyncio.Future[None]
+    ) -> None:
         self.requests = requests
         self.next = start
+        self.step = step
         self.deadline = deadline
         self.done = done
         self.buffer = b""
@@ -44,7 +47,7 @@ class Connection(asyncio.Protocol):
     def _send(self) -> None:
         self.sent_at = time.perf_counter()
         self.transport.write(self.requests[self.next % len(self.requests)])
-        self.next += CONNECTIONS
+        self.next += self.step
 
     def data_received(self, data: bytes) -> None:
         """Read the answer; send the next."""
@@ -93,20 +96,20 @@ class Load:
     p95_ms: float
 
 
-async def run(port: int, seconds: float, requests: list[bytes]) -> Load:
+async def run(port: int, seconds: float, requests: list[bytes], connections: int) -> Load:
     """Ask for a time."""
     loop = asyncio.get_running_loop()
     start = time.perf_counter()
-    connections = []
-    for number in range(CONNECTIONS):
-        connection = Connection(requests, number, start + seconds, loop.create_future())
+    opened = []
+    for number in range(connections):
+        connection = Connection(requests, number, connections, start + seconds, loop.create_future())
         await loop.create_connection(partial(_itself, connection), "127.0.0.1", port)
-        connections.append(connection)
-    await asyncio.gather(*(connection.done for connection in connections))
+        opened.append(connection)
+    await asyncio.gather(*(connection.done for connection in opened))
     elapsed = time.perf_counter() - start
-    latencies = sorted(latency for connection in connections for latency in connection.latencies)
+    latencies = sorted(latency for connection in opened for latency in connection.latencies)
     statuses: Counter[int] = Counter()
-    for connection in connections:
+    for connection in opened:
         statuses.update(connection.statuses)
     return Load(
         count=len(latencies),
@@ -127,10 +130,10 @@ def raw_request(method: str, path: str, token: str, body: object = None, **heade
     return "\r\n".join(lines) + "\r\n\r\n" + content
 
 
-def load(port: int, seconds: float, requests: list[str]) -> Load:
+def load(port: int, seconds: float, requests: list[str], *, connections: int = CONNECTIONS) -> Load:
     """Ask a port in a process of its own; every answer must be a success."""
     done = subprocess.run(
-        [sys.executable, "-m", "bench.load", str(port), str(seconds)],
+        [sys.executable, "-m", "bench.load", str(port), str(seconds), str(connections)],
         input=json.dumps(requests),
         capture_output=True,
         text=True,
@@ -144,9 +147,9 @@ def load(port: int, seconds: float, requests: list[str]) -> Load:
 
 def main() -> None:
     """Read one JSON list of raw requests (as latin-1 text) and print one JSON result."""
-    port, seconds = int(sys.argv[1]), float(sys.argv[2])
+    port, seconds, connections = int(sys.argv[1]), float(sys.argv[2]), int(sys.argv[3])
     requests = [text.encode("latin-1") for text in json.load(sys.stdin)]
-    sys.stdout.write(json.dumps(asdict(uvloop.run(run(port, seconds, requests)))))
+    sys.stdout.write(json.dumps(asdict(uvloop.run(run(port, seconds, requests, connections)))))
 
 
 if __name__ == "__main__":

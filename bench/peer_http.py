@@ -168,7 +168,10 @@ def reading(recorded: Recording, answer: Any) -> Callable[..., Any]:
     async def read(request: Request, tx: asyncpg.Connection) -> Any:
         del request
         for statement in said:
-            await getattr(tx, statement.method)(statement.sql, *statement.arguments)
+            rows = await getattr(tx, statement.method)(statement.sql, *statement.arguments)
+            if statement.method == "fetch":
+                # Rows are no mappings until somebody makes them so, and FastAPI takes mappings.
+                rows = [dict(row) for row in rows]
         return answer
 
     return read

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from uuid import uuid4
 
-from bench.cases import CASES, PAGE, SEEDED, Case, Prepared, prepare
+from bench.cases import PAGE, SEEDED, Case, Prepared, prepare
 from bench.house import House
 from bench.load import load, raw_request
 from bench.pace import Pace
@@ -21,7 +21,7 @@ from bench.report import Measurement, exponent
 from kehu_chassis.testing.plugin import free_port
 from kehu_chassis.testing.tokens import ISSUER
 
-__all__ = ["measure", "reads", "serving"]
+__all__ = ["measure", "posts", "reads", "serving"]
 
 ONE_FILE = "one file of FastAPI + asyncpg"
 MOST_PER_SECOND = 6_000
@@ -29,10 +29,10 @@ Requests = Callable[[float], list[str]]
 
 
 @contextmanager
-def serving(house: House, case: Case) -> Iterator[int]:
-    """The service's api in a process of its own; gives its port."""
+def serving(house: House, case: Case, **changes: str) -> Iterator[int]:
+    """The service's api in a process of its own, with changes to its environment; gives its port."""
     port = free_port()
-    environment = house.environment(case.definition.schema, "api", port)
+    environment = house.environment(case.definition.schema, "api", port) | changes
     ready = f"http://127.0.0.1:{port}/health/ready"
     with house.process("-m", f"kehu_{case.name}", "api", env=environment, ready=ready):
         yield port
@@ -54,6 +54,15 @@ def _peer(house: House, case: Case, prepared: Prepared) -> Iterator[int]:
         yield port
 
 
+def posts(case: Case, token: str, seconds: float) -> list[str]:
+    """Writes for some time, none like another."""
+    run = uuid4().hex[:8]
+    return [
+        raw_request("POST", case.collection, token, case.body(f"{run}-{n:06}"), Idempotency_Key=uuid4().hex)
+        for n in range(int(MOST_PER_SECOND * seconds))
+    ]
+
+
 @dataclass
 class _Duel:
     """Service and peer, asked in turn."""
@@ -66,14 +75,6 @@ class _Duel:
     sizes: list[int] = field(default_factory=list)
     seconds: dict[str, list[float]] = field(default_factory=dict)
 
-    def posts(self, seconds: float) -> list[str]:
-        """Writes for some time, none like another."""
-        run, case = uuid4().hex[:8], self.case
-        return [
-            raw_request("POST", case.collection, self.token, case.body(f"{run}-{n:06}"), Idempotency_Key=uuid4().hex)
-            for n in range(int(MOST_PER_SECOND * seconds))
-        ]
-
     def in_turn(self, requests: Requests) -> tuple[list[float], list[float]]:
         """Requests per second of ours and of the peer, after a load on each that does not count."""
         for port in self.ports:
@@ -84,10 +85,10 @@ class _Duel:
                 measured.append(load(port, self.pace.seconds, requests(self.pace.seconds)).rate)
         return rates
 
-    def grow(self, rows: int) -> None:
+    def grow(self, port: int, rows: int) -> None:
         """Write until there are so many rows."""
         while self.rows < rows:
-            self.rows += load(self.ports[0], self.pace.seconds, self.posts(self.pace.seconds)).count
+            self.rows += load(port, self.pace.seconds, posts(self.case, self.token, self.pace.seconds)).count
 
     def note(self, asked: dict[str, str]) -> None:
         """How long our reads take with the rows that there are."""
@@ -109,21 +110,25 @@ def _same(request: str, _: float) -> list[str]:
     return [request]
 
 
-def _measure(house: House, case: Case, pace: Pace) -> list[Measurement]:
+def measure(house: House, pace: Pace, *, case: Case) -> list[Measurement]:
+    """One service and the peer in turn."""
     prepared = asyncio.run(prepare(house, case))
     token = case.token(house)
     asked = reads(case, prepared.one, token)
     found = []
-    with serving(house, case) as ours, _peer(house, case, prepared) as peer:
+    dsn = f"{house.dsn(case.definition.schema, 'api')}?synchronous_commit=off"
+    # What only makes rows need not wait for the disk.
+    hasty = serving(house, case, **{f"{case.definition.schema.upper()}_DATABASE_DSN": dsn})
+    with serving(house, case) as ours, _peer(house, case, prepared) as peer, hasty as filling:
         duel = _Duel(case, token, (ours, peer), pace)
         for size in pace.sizes((SEEDED, 1_000, 10_000), (SEEDED, 2 * SEEDED, 4 * SEEDED)):
-            duel.grow(size)
+            duel.grow(filling, size)
             duel.note(asked)
         for work, request in asked.items():
             rates = duel.in_turn(partial(_same, request))
             grows = exponent(duel.sizes, duel.seconds[work])
             found.append(_row(case, work, rates, ">= 0.8", grows, f"{duel.rows:,} rows"))
-        found.append(_row(case, "POST", duel.in_turn(duel.posts), ">= 0.6", None, "committed"))
+        found.append(_row(case, "POST", duel.in_turn(partial(posts, case, token)), ">= 0.6", None, "committed"))
     return found
 
 
@@ -132,8 +137,3 @@ def _row(  # noqa: PLR0913, PLR0917  the parts of a row
 ) -> Measurement:
     ours, peer = rates
     return Measurement(f"{case.name}: {work}", "requests/s", ours, ONE_FILE, peer, budget, grows, notes)
-
-
-def measure(house: House, pace: Pace) -> list[Measurement]:
-    """All four services."""
-    return [row for case in CASES for row in _measure(house, case, pace)]
