@@ -143,7 +143,7 @@ def _span_fields(finished: ReadableSpan) -> dict[str, Any]:
     started, ended = finished.start_time or 0, finished.end_time or 0
     return {
         "name": finished.name,
-        "span_trace_id": f"{context.trace_id:032x}" if context else None,
+        "trace_id": f"{context.trace_id:032x}" if context else None,
         "span_id": f"{context.span_id:016x}" if context else None,
         "parent_id": f"{finished.parent.span_id:016x}" if finished.parent else None,
         "ms": round((ended - started) / 1e6, 2),
@@ -162,7 +162,8 @@ def configure_tracing(service: str, exporter: SpanExporter | None = None) -> Tra
 def _add_trace(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     context = current_trace()
     if context is not None:
-        event["trace_id"] = context.trace_id
+        # The line of a finished span names its own trace.
+        event.setdefault("trace_id", context.trace_id)
     return event
 
 
@@ -171,16 +172,42 @@ class _JsonFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """One JSON line; of an error its type and place, not its text."""
-        line = {
+        line: dict[str, Any] = {
             "event": record.getMessage(),
             "logger": record.name,
             "level": record.levelname.lower(),
             "timestamp": self.formatTime(record, "%Y-%m-%dT%H:%M:%S"),
         }
+        if unheard := getattr(record, "unheard", 0):
+            line["repeated"] = unheard
         if record.exc_info and record.exc_info[0] is not None:
             line["error"] = record.exc_info[0].__name__
             line["stack"] = "".join(_frames(record.exc_info[2]))
         return json.dumps(line, ensure_ascii=False)
+
+
+class _Calm(logging.Filter):
+    """Lets what a library says again and again through once in `EVERY` seconds, with how often it was said meanwhile.
+
+    A driver that has lost its broker complains hundreds of times a second, and would fill the disk of whoever keeps logs.
+    """
+
+    EVERY: Final = 10.0
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._said: dict[tuple[str, str], tuple[float, int]] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether the record is to be written; what is alike but for its values counts as the same."""
+        words = record.name, str(record.msg)
+        last, unheard = self._said.get(words, (float("-inf"), 0))
+        if record.created - last < self.EVERY:
+            self._said[words] = last, unheard + 1
+            return False
+        self._said[words] = record.created, 0
+        record.unheard = unheard
+        return True
 
 
 def _frames(traceback: Any) -> Iterator[str]:
@@ -230,6 +257,7 @@ def configure_logging(service: str, *, level: str = "info") -> None:
     )
     handler = logging.StreamHandler(sys.stdout)
     handler.setFormatter(_JsonFormatter())
+    handler.addFilter(_Calm())
     logging.basicConfig(handlers=[handler], level=max(number, logging.INFO), force=True)
     for chatty in ("httpx", "aiokafka", "asyncio", "alembic.runtime.plugins"):
         logging.getLogger(chatty).setLevel(max(number, logging.WARNING))
