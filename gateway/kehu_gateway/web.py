@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 from collections.abc import Mapping
 from html import escape
@@ -12,7 +13,8 @@ from fastapi import Request
 from fastapi.responses import HTMLResponse
 
 from kehu_chassis.errors import language_of
-from kehu_chassis.problems import BodyTooLarge, Language, MalformedRequest, UnsupportedMediaType
+from kehu_chassis.http import runtime_of
+from kehu_chassis.problems import BodyTooLarge, Language, MalformedRequest, RequestTimedOut, UnsupportedMediaType
 
 __all__ = ["SECURITY_HEADERS", "page", "page_language", "read_form"]
 
@@ -87,6 +89,7 @@ async def read_form(request: Request) -> dict[str, str]:
 
     Raises:
         UnsupportedMediaType: the body is something else.
+        RequestTimedOut: it did not arrive in time.
         BodyTooLarge: it has more than 16 KiB.
         MalformedRequest: it cannot be read.
     """
@@ -94,10 +97,14 @@ async def read_form(request: Request) -> dict[str, str]:
     if media_type != "application/x-www-form-urlencoded":
         raise UnsupportedMediaType("Send application/x-www-form-urlencoded.")
     body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > _MAX_FORM:
-            raise BodyTooLarge(headers={"Connection": "close"})
+    try:
+        async with asyncio.timeout(runtime_of(request).settings.body_timeout):
+            async for chunk in request.stream():
+                body += chunk
+                if len(body) > _MAX_FORM:
+                    raise BodyTooLarge(headers={"Connection": "close"})
+    except TimeoutError:
+        raise RequestTimedOut(headers={"Connection": "close"}) from None
     try:
         pairs = parse_qsl(body.decode(), keep_blank_values=True, strict_parsing=bool(body), max_num_fields=50)
     except ValueError:

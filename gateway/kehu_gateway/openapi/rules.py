@@ -6,13 +6,16 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from kehu_chassis.problems import problems
+from kehu_gateway.proxy.upstream import ServiceTimedOut
 
 __all__ = ["Document", "merge"]
 
 _METHODS: Final = frozenset({"get", "put", "post", "delete", "patch", "head", "options", "trace"})
 _SCHEMAS: Final = "#/components/schemas/"
-_OF_THE_GATEWAY: Final = {str(status): told for status, told in problems(429, 503).items()}
-"""What every route may answer when it is called through the gateway: the limits, and a service that is away."""
+_OF_THE_GATEWAY: Final = {str(status): told for status, told in problems(429, 503, ServiceTimedOut).items()}
+"""What every route may answer when it is called through the gateway: the limits, a service that is away or silent."""
+_OF_WRITES: Final = {str(status): told for status, told in problems(408, 413, 415).items()}
+"""What the gateway may answer to a body."""
 
 Document = Mapping[str, Any]
 
@@ -84,7 +87,8 @@ def _mark(item: dict[str, Any], service: str, taken: set[str]) -> None:
     for method, operation in item.items():
         if method in _METHODS:
             operation["x-service"] = service
-            operation["responses"] = {**_OF_THE_GATEWAY, **operation.get("responses", {})}
+            added = _OF_THE_GATEWAY if method == "get" else _OF_THE_GATEWAY | _OF_WRITES
+            operation["responses"] = dict(sorted((added | operation.get("responses", {})).items()))
             identity = operation.get("operationId", method)
             if identity in taken:
                 identity = f"{service}_{identity}"

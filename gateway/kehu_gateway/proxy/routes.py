@@ -10,7 +10,7 @@ from fastapi import APIRouter, Request
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from kehu_chassis.http import current_principal, limited_body, runtime_of
+from kehu_chassis.http import current_principal, limited_body
 from kehu_chassis.problems import NotFound
 from kehu_gateway.proxy.rules import owner_of
 from kehu_gateway.resources import resources_of
@@ -38,6 +38,8 @@ class Proxy:
             Unauthenticated: without a valid token.
             NotFound: no service owns the path.
             BodyTooLarge: the body is longer than the gateway takes.
+            RequestTimedOut: it did not arrive in time.
+            UnsupportedMediaType: it is compressed.
         """
         request = Request(scope, receive)
         await current_principal(request)
@@ -48,7 +50,7 @@ class Proxy:
         scope["route"] = _Label(f"(proxy) {owner}")
         body = None
         if any(name in _ANNOUNCES_A_BODY for name, _ in scope["headers"]):
-            body = await limited_body(request, runtime_of(request).settings.max_body_bytes)
+            body = await limited_body(request)
         await resources_of(request).upstreams[owner].forward(scope, body or None, send)
 
 

@@ -36,6 +36,7 @@ from kehu_chassis.dispatch import Dispatcher
 from kehu_chassis.health import health_routes
 from kehu_chassis.operations import operations_routes
 from kehu_chassis.problems import problem_schemas
+from kehu_chassis.server import guarded_protocol
 from kehu_chassis.settings import ServiceSettings
 from kehu_chassis.telemetry import TelemetryMiddleware, configure_logging, configure_tracing
 
@@ -97,6 +98,7 @@ async def open_runtime(
                 keys=JwksSource(settings.jwks_url),
                 algorithms=settings.token_algorithms,
             ),
+            process=process,
         )
         runtime.resources = await stack.enter_async_context(definition.resources(runtime))
         yield runtime
@@ -166,10 +168,12 @@ def run_api(definition: ServiceDefinition, settings: ServiceSettings) -> None:
         host=settings.host,
         port=settings.port,
         loop="uvloop",
-        http="httptools",
+        http=guarded_protocol(settings),
         ws="none",
         access_log=False,
         server_header=False,
+        # Whom to believe about a caller's address is the gateway's to know; uvicorn would believe every local process.
+        proxy_headers=False,
         log_config=None,
         timeout_graceful_shutdown=int(settings.stop_timeout),
         # Longer than our clients keep theirs: the one that closes must not be the one that is written to.

@@ -10,6 +10,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from pydantic_core import to_json
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope, Send
 
 from kehu_chassis.database import TRANSIENT
@@ -112,6 +113,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(HTTPException, _on_http_exception)
     for error in TRANSIENT:
         app.add_exception_handler(error, _on_transient_error)
+    app.add_exception_handler(ClientDisconnect, _on_disconnect)
     app.add_exception_handler(asyncpg.InsufficientPrivilegeError, _on_denied_write)
 
 
@@ -128,6 +130,11 @@ async def _on_problem(request: Request, error: Exception) -> Response:
 async def _on_transient_error(request: Request, error: Exception) -> Response:
     log.warning("http.dependency_unavailable", exc_info=error)
     return problem_response(DependencyUnavailable(headers={"Retry-After": "2"}), request.scope)
+
+
+async def _on_disconnect(request: Request, _: Exception) -> Response:
+    # Nobody is there to read it; it keeps a caller who hangs up from counting as an error of ours.
+    return problem_response(MalformedRequest(), request.scope)
 
 
 async def _on_denied_write(request: Request, error: Exception) -> Response:

@@ -17,6 +17,7 @@ A write with `Idempotency-Key` is done once for each caller, route and key; see 
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 import re
 from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterator, Sequence
@@ -40,12 +41,14 @@ from kehu_chassis.problems import (
     MalformedRequest,
     PreconditionFailed,
     PreconditionRequired,
+    RequestTimedOut,
     Unauthenticated,
     UnsupportedMediaType,
     ValidationProblem,
     problems,
 )
 from kehu_chassis.scope import Scope
+from kehu_chassis.settings import ServiceSettings
 from kehu_contracts.access import Permission, Reach
 
 __all__ = [
@@ -209,7 +212,8 @@ class KehuRoute(APIRoute):
         if requirements and _takes_key(dependant, options.get("methods")):
             extra["parameters"] = [*extra.get("parameters", ()), idempotency.HEADER]
         options["openapi_extra"] = extra
-        options["responses"] = {**_common_problems(dependant), **(options.get("responses") or {})}
+        writes = not set(options.get("methods") or {"GET"}) <= _SAFE
+        options["responses"] = {**_common_problems(dependant, writes=writes), **(options.get("responses") or {})}
         self._requirements = tuple(requirements)
         self._needs_transaction = any(found.call is transaction_of for found in _flat(dependant))
         super().__init__(path, endpoint, **options)
@@ -242,21 +246,37 @@ class KehuRoute(APIRoute):
 
     async def _read_body(self, request: Request) -> Request:
         # Read whole before the transaction begins: a slow sender must not hold a connection of the pool.
-        limited = _limited(request, runtime_of(request).settings.max_body_bytes)
+        limited = _limited(request, runtime_of(request).settings)
         if await limited.body() and self.body_field is not None:
+            _refuse_encoding(request)
             media_type = limited.headers.get("content-type", "").partition(";")[0].strip().lower()
             if media_type != "application/json" and not media_type.endswith("+json"):
                 raise UnsupportedMediaType
         return limited
 
 
-async def limited_body(request: Request, limit: int) -> bytes:
-    """The whole body of a request.
+async def limited_body(request: Request) -> bytes:
+    """The whole body of a request, for routes that are none of ours.
 
     Raises:
-        BodyTooLarge: it has more bytes than `limit`; the rest is not read.
+        BodyTooLarge: it has more bytes than the settings allow; the rest is not read.
+        RequestTimedOut: it did not arrive in time.
+        UnsupportedMediaType: it is compressed. What it would become is not known before it is there.
     """
-    return await _limited(request, limit).body()
+    body = await _limited(request, runtime_of(request).settings).body()
+    if body:
+        _refuse_encoding(request)
+    return body
+
+
+def _refuse_encoding(request: Request) -> None:
+    encoding = request.headers.get("content-encoding", "identity").strip().lower()
+    if encoding not in {"", "identity"}:
+        raise UnsupportedMediaType(
+            "Send the body without Content-Encoding.",
+            detail_zh="请求内容不得压缩。",
+            headers={"Accept-Encoding": "identity"},
+        )
 
 
 def _fill_own_parameters(dependant: Dependant) -> None:
@@ -286,15 +306,21 @@ def _is_own(call: Any) -> bool:
     return isinstance(call, Requirement) or call in {transaction_of, business_now, resources, current_principal}
 
 
-def _limited(request: Request, limit: int) -> Request:
+def _limited(request: Request, settings: ServiceSettings) -> Request:
+    limit = settings.max_body_bytes
     length = request.headers.get("content-length", "")
     if length.isdecimal() and int(length) > limit:
         raise _too_large(limit)
     taken = 0
+    deadline = asyncio.get_running_loop().time() + settings.body_timeout
 
     async def receive() -> Message:
         nonlocal taken
-        message = await request.receive()
+        try:
+            async with asyncio.timeout_at(deadline):
+                message = await request.receive()
+        except TimeoutError:
+            raise RequestTimedOut(headers={"Connection": "close"}) from None
         taken += len(message.get("body", b""))
         if taken > limit:
             raise _too_large(limit)
@@ -310,13 +336,15 @@ def _too_large(limit: int) -> BodyTooLarge:
     )
 
 
-def _common_problems(dependant: Dependant) -> dict[int | str, dict[str, Any]]:
+def _common_problems(dependant: Dependant, *, writes: bool) -> dict[int | str, dict[str, Any]]:
     called = {found.call for found in _flat(dependant)}
     statuses = [400, 422]
     if any(isinstance(call, Requirement) for call in called):
         statuses += [401, 403]
+    if writes:
+        statuses += [408, 413]
     if dependant.body_params:
-        statuses += [413, 415]
+        statuses += [415]
     if if_match in called:
         statuses += [412, 428]
     if transaction_of in called:

@@ -28,6 +28,7 @@ __all__ = [
     "DependencyUnavailable",
     "FieldProblem",
     "Forbidden",
+    "HeadTooLarge",
     "Language",
     "MalformedRequest",
     "NotFound",
@@ -35,6 +36,7 @@ __all__ = [
     "PreconditionRequired",
     "Problem",
     "ProblemOut",
+    "RequestTimedOut",
     "TooManyRequests",
     "Unauthenticated",
     "UnsupportedMediaType",
@@ -176,6 +178,24 @@ class BodyTooLarge(Problem):
     title_zh = "请求内容过大"
 
 
+class HeadTooLarge(Problem):
+    """The request has too many headers, or too long ones."""
+
+    status = 431
+    code = "request.head_too_large"
+    title = "The request's headers are too large"
+    title_zh = "请求头过大"
+
+
+class RequestTimedOut(Problem):
+    """The request did not arrive whole in the time that it is given."""
+
+    status = 408
+    code = "request.timed_out"
+    title = "The request did not arrive in time"
+    title_zh = "请求未在限定时间内送达"
+
+
 class UnsupportedMediaType(Problem):
     """The body is not JSON."""
 
@@ -235,11 +255,13 @@ _BY_STATUS: Final[Mapping[int, type[Problem]]] = {
         NotFound,
         Conflict,
         PreconditionFailed,
+        RequestTimedOut,
         BodyTooLarge,
         UnsupportedMediaType,
         ValidationProblem,
         PreconditionRequired,
         TooManyRequests,
+        HeadTooLarge,
         DependencyUnavailable,
     )
 }

@@ -39,6 +39,10 @@ class ServiceSettings(BaseSettings):
     """Where the worker answers health and metrics."""
     stop_timeout: Annotated[float, Field(gt=0, le=300)] = 10.0
     """Seconds that requests and batches under way have to finish after a stop was asked for."""
+    head_timeout: Annotated[float, Field(gt=0)] = 10.0
+    """Seconds in which a request's head has to arrive."""
+    body_timeout: Annotated[float, Field(gt=0)] = 30.0
+    """Seconds in which its body has to arrive."""
     max_body_bytes: Annotated[int, Field(ge=1)] = 1_000_000
     idempotency_hours: Annotated[int, Field(ge=1, le=24 * 30)] = 24
 

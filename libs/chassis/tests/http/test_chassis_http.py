@@ -299,7 +299,7 @@ async def test_every_route_of_the_probe_is_declared_whole(probe: TestApp) -> Non
     operation = probe.app.openapi()["paths"]["/api/v1/notes"]["post"]
     assert operation["x-permission"] == "customer:write"
     assert operation["security"] == [{"bearer": []}]
-    assert {"201", "400", "401", "403", "409", "413", "415", "422", "503"} == operation["responses"].keys()
+    assert {"201", "400", "401", "403", "408", "409", "413", "415", "422", "503"} == operation["responses"].keys()
     assert list(operation["responses"]["409"]["content"]) == ["application/problem+json"]
 
 

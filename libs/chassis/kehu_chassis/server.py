@@ -1,0 +1,138 @@
+"""The HTTP server's own limits: what it takes of a connection before any application sees a request.
+
+uvicorn's parser refuses most of what could be read in two ways (both a length and chunks, two lengths, bare line feeds);
+what it leaves is refused here. It also waits for ever for the rest of a head, and takes one of any length: one caller
+could hold memory and sockets for nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, Final
+
+from pydantic_core import to_json
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+
+from kehu_chassis.problems import (
+    PROBLEM_JSON,
+    HeadTooLarge,
+    MalformedRequest,
+    Problem,
+    RequestTimedOut,
+    problem_body,
+)
+from kehu_chassis.settings import ServiceSettings
+from kehu_chassis.tracing import new_trace
+
+__all__ = ["guarded_protocol"]
+
+_MAX_HEAD_BYTES: Final = 32_768
+_MAX_HEADERS: Final = 100
+_ONCE: Final = frozenset({b"authorization", b"content-type", b"host", b"idempotency-key", b"if-match"})
+"""Headers that would mean one thing to whoever takes the first and another to whoever takes the last."""
+
+
+class _Refused(Exception):
+    """Stops the parser."""
+
+
+class _GuardedProtocol(HttpToolsProtocol):
+    """uvicorn's protocol with a limit on the size of a request's head and on the time that it may take to arrive.
+
+    A head usually comes in one piece, so that a well-behaved request costs a look at its headers and no timer.
+    """
+
+    head_timeout: float
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._is_in_head = False
+        self._head_bytes = 0
+        self._piece = 0
+        self._timer: asyncio.TimerHandle | None = None
+        self._problem: type[Problem] = MalformedRequest
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # As uvicorn has it.
+        super().connection_made(transport)
+        self._timer = self.loop.call_later(self.head_timeout, self._too_slow)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._stop_timer()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        self._piece = len(data)
+        super().data_received(data)
+        if not self._is_in_head or self.transport.is_closing():
+            return
+        self._head_bytes += len(data)
+        if self._head_bytes > _MAX_HEAD_BYTES:
+            self._refuse(HeadTooLarge)
+        elif self._timer is None:
+            self._timer = self.loop.call_later(self.head_timeout, self._too_slow)
+
+    def on_message_begin(self) -> None:
+        self._is_in_head = True
+        self._head_bytes = 0
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        self._is_in_head = False
+        self._stop_timer()
+        is_long = self._head_bytes + self._piece > _MAX_HEAD_BYTES and self._size_of_head() > _MAX_HEAD_BYTES
+        if is_long or len(self.headers) > _MAX_HEADERS:
+            self._problem = HeadTooLarge
+            raise _Refused
+        self._check_headers()
+        super().on_headers_complete()
+
+    def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - our own words, in the shape of every refusal.
+        """Refuse what the parser stopped at."""
+        self._refuse(self._problem)
+
+    def _check_headers(self) -> None:
+        is_modern = self.parser.get_http_version() == "1.1"
+        seen = set()
+        for name, value in self.headers:
+            if name in _ONCE:
+                if name in seen:
+                    raise _Refused
+                seen.add(name)
+            elif name == b"transfer-encoding" and not (is_modern and value.lower() == b"chunked"):
+                # Another coding than chunks would be handed on undone; HTTP/1.0 knows none (RFC 9112, 6.1).
+                raise _Refused
+        if is_modern and b"host" not in seen:
+            raise _Refused
+
+    def _size_of_head(self) -> int:
+        return len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
+
+    def _too_slow(self) -> None:
+        self._timer = None
+        if self._is_in_head:
+            self._refuse(RequestTimedOut)
+        else:
+            # Nothing was asked: browsers open connections that they may need, and are told nothing.
+            self.transport.close()
+
+    def _refuse(self, problem: type[Problem]) -> None:
+        self._stop_timer()
+        if self.transport.is_closing():
+            return
+        body = to_json(problem_body(problem(), language="en", trace_id=new_trace(0.0).trace_id))
+        head = (
+            f"content-type: {PROBLEM_JSON}\r\ncontent-length: {len(body)}\r\n"
+            "cache-control: no-store\r\nconnection: close\r\n\r\n"
+        )
+        self.transport.write(STATUS_LINE[problem.status] + head.encode() + body)
+        self.transport.close()
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+
+def guarded_protocol(settings: ServiceSettings) -> type[HttpToolsProtocol]:
+    """The protocol for a server with these settings."""
+    return type("GuardedProtocol", (_GuardedProtocol,), {"head_timeout": settings.head_timeout})
