@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, Final
 from uuid import UUID
@@ -10,13 +10,10 @@ from uuid import UUID
 import httpx
 import pytest
 
-from kehu_chassis.clock import FixedClock
-from kehu_chassis.crypto import create_key_file
 from kehu_chassis.database import Database
-from kehu_chassis.definition import Runtime, ServiceDefinition
+from kehu_chassis.definition import ServiceDefinition
 from kehu_chassis.scope import ScopeStaff, ScopeSubject, ScopeUnit, put_staff, put_subjects, put_units
-from kehu_chassis.testing.databases import ServiceDatabase
-from kehu_chassis.testing.http import TestApp, open_test_app, test_settings
+from kehu_chassis.testing.http import TestApp
 from kehu_complaints.clocks.library import Library, load
 from kehu_complaints.main import DEFINITION
 from kehu_contracts.access import Role
@@ -34,34 +31,6 @@ def library() -> Library:
 def definition() -> ServiceDefinition:
     """The service under test."""
     return DEFINITION
-
-
-@pytest.fixture(scope="session")
-def key_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Keys of this run."""
-    path = tmp_path_factory.mktemp("keys") / "keys.json"
-    create_key_file(path)
-    return path
-
-
-@pytest.fixture
-async def test_app(
-    service_database: ServiceDatabase, database: Database, clock: FixedClock, key_file: Path
-) -> AsyncIterator[TestApp]:
-    """The service's application; it needs keys to start."""
-    settings = test_settings(DEFINITION.settings, service_database.dsn("api"), key_file=key_file)
-    async with open_test_app(DEFINITION, database=database, settings=settings, clock=clock) as opened:
-        yield opened
-
-
-@pytest.fixture
-async def worker_runtime(
-    service_database: ServiceDatabase, worker_database: Database, clock: FixedClock, key_file: Path
-) -> AsyncIterator[Runtime]:
-    """What the service's worker holds."""
-    settings = test_settings(DEFINITION.settings, service_database.dsn("worker"), key_file=key_file)
-    async with open_test_app(DEFINITION, database=worker_database, settings=settings, clock=clock) as app:
-        yield app.runtime
 
 
 class Bank:
@@ -109,21 +78,21 @@ async def bank(worker_database: Database) -> Bank:
 
 
 @pytest.fixture
-async def handler(bank: Bank, test_app: TestApp) -> httpx.AsyncClient:
+async def handler(bank: Bank, service_app: TestApp) -> httpx.AsyncClient:
     """A complaint handler of the eastern branch."""
-    return await test_app.client(Role.COMPLAINT_HANDLER, staff_id=bank.HANDLER, subject="handler")
+    return await service_app.client(Role.COMPLAINT_HANDLER, staff_id=bank.HANDLER, subject="handler")
 
 
 @pytest.fixture
-async def westerner(bank: Bank, test_app: TestApp) -> httpx.AsyncClient:
+async def westerner(bank: Bank, service_app: TestApp) -> httpx.AsyncClient:
     """A complaint handler of the western branch."""
-    return await test_app.client(Role.COMPLAINT_HANDLER, staff_id=bank.WESTERNER, subject="westerner")
+    return await service_app.client(Role.COMPLAINT_HANDLER, staff_id=bank.WESTERNER, subject="westerner")
 
 
 @pytest.fixture
-async def president(bank: Bank, test_app: TestApp) -> httpx.AsyncClient:
+async def president(bank: Bank, service_app: TestApp) -> httpx.AsyncClient:
     """Compliance at the head office: may approve extensions."""
-    return await test_app.client(Role.COMPLIANCE, staff_id=bank.PRESIDENT, subject="president")
+    return await service_app.client(Role.COMPLIANCE, staff_id=bank.PRESIDENT, subject="president")
 
 
 File = Callable[..., Awaitable[dict[str, Any]]]

@@ -22,8 +22,8 @@ from kehu_contracts.organization import StaffChanged, UnitChanged
 ORGANIZATION, CUSTOMERS = SUBSCRIPTIONS
 
 
-async def test_every_route_declares_what_it_must(test_app: TestApp) -> None:
-    assert violations(test_app.app) == []
+async def test_every_route_declares_what_it_must(service_app: TestApp) -> None:
+    assert violations(service_app.app) == []
 
 
 def requests_about(complaint_id: str, extension_id: str, bodies: dict[str, Any]) -> Iterator[tuple[str, str, Any]]:
@@ -98,10 +98,10 @@ async def test_without_the_first_lock_nobody_files_into_another_branch(
         assert await tx.connection.fetchval("SELECT count(*) FROM complaints") == 0
 
 
-async def test_each_role_sees_its_part_of_the_queue(test_app: TestApp, file_complaint: Any, bank: Any) -> None:
+async def test_each_role_sees_its_part_of_the_queue(service_app: TestApp, file_complaint: Any, bank: Any) -> None:
     await file_complaint()
     await file_complaint(unit_id=str(bank.EAST_LAKE))
-    everywhere = await test_app.client(Role.SYSTEM, subject="mobile-bank")
+    everywhere = await service_app.client(Role.SYSTEM, subject="mobile-bank")
     await file_complaint(everywhere, customer_id=str(bank.WANG))
     seen = {
         (Role.COMPLAINT_HANDLER, bank.HANDLER): 2,
@@ -114,17 +114,17 @@ async def test_each_role_sees_its_part_of_the_queue(test_app: TestApp, file_comp
         (Role.COMPLAINT_HANDLER, bank.LEAVER): 0,
     }
     for (role, staff_id), count in seen.items():
-        client = await test_app.client(role, staff_id=staff_id)
+        client = await service_app.client(role, staff_id=staff_id)
         assert len((await client.get("/api/v1/complaints")).json()["items"]) == count, role
     for role in (Role.MARKETER, Role.OPERATOR):
-        client = await test_app.client(role, staff_id=bank.HANDLER)
+        client = await service_app.client(role, staff_id=bank.HANDLER)
         assert (await client.get("/api/v1/complaints")).status_code == 403
 
 
 async def test_the_360_shows_the_cases_of_merged_records_and_forgets_them_after_the_undo(
-    test_app: TestApp, file_complaint: Any, worker_database: Database, bank: Any, handler: httpx.AsyncClient
+    service_app: TestApp, file_complaint: Any, worker_database: Database, bank: Any, handler: httpx.AsyncClient
 ) -> None:
-    everywhere = await test_app.client(Role.SYSTEM, subject="mobile-bank")
+    everywhere = await service_app.client(Role.SYSTEM, subject="mobile-bank")
     await file_complaint()
     await file_complaint(everywhere, customer_id=str(bank.LI_TOO), unit_id=str(bank.EAST), kind="enquiry")
 
@@ -151,7 +151,7 @@ async def test_the_360_shows_the_cases_of_merged_records_and_forgets_them_after_
 
 
 async def test_the_directory_follows_the_organisation_and_the_customers(
-    deliver: Any, test_app: TestApp, file_complaint: Any, bank: Any
+    deliver: Any, service_app: TestApp, file_complaint: Any, bank: Any
 ) -> None:
     unit, staff, customer = uuid4(), uuid4(), uuid4()
 
@@ -176,7 +176,7 @@ async def test_the_directory_follows_the_organisation_and_the_customers(
     )
     await deliver(ORGANIZATION, [member, office])
     await deliver(CUSTOMERS, [customer_in(unit)])
-    client = await test_app.client(Role.COMPLAINT_HANDLER, staff_id=staff, subject="newcomer")
+    client = await service_app.client(Role.COMPLAINT_HANDLER, staff_id=staff, subject="newcomer")
     case = await file_complaint(client, customer_id=str(customer))
     assert case["unit_id"] == str(unit)
     # The customer moves away: new complaints go there, and from here it is out of reach.

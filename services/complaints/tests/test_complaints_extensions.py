@@ -108,7 +108,7 @@ async def test_approval_and_notice_may_be_one_step(
 
 
 async def test_who_asks_does_not_approve(
-    test_app: TestApp,
+    service_app: TestApp,
     handler: httpx.AsyncClient,
     complex_case: dict[str, Any],
     outbox_rows: Rows,
@@ -121,7 +121,7 @@ async def test_who_asks_does_not_approve(
     assert (await handler.post(f"{extension}/approvals", json={})).status_code == 403
     both = (Role.COMPLAINT_HANDLER, Role.COMPLIANCE)
     for subject, staff_id in [("handler", None), ("handler", bank.HANDLER), ("another-log-in", bank.HANDLER)]:
-        same = await test_app.client(*both, staff_id=staff_id, subject=subject)
+        same = await service_app.client(*both, staff_id=staff_id, subject=subject)
         for verb, body in [("approvals", {}), ("refusals", {"reason": "No."})]:
             answer = await same.post(f"{extension}/{verb}", json=body)
             assert (answer.status_code, answer.json()["code"]) == (403, "complaint.extension_own_request")
@@ -137,11 +137,11 @@ async def test_who_asks_does_not_approve(
 
 
 async def test_the_accused_neither_asks_nor_approves(
-    test_app: TestApp, handler: httpx.AsyncClient, complex_case: dict[str, Any], bank: Any
+    service_app: TestApp, handler: httpx.AsyncClient, complex_case: dict[str, Any], bank: Any
 ) -> None:
     named = {"accused_staff_id": str(bank.PRESIDENT)}
     assert (await handler.patch(url(complex_case), json=named, headers={"If-Match": '"3"'})).status_code == 200
-    accused = await test_app.client(Role.COMPLIANCE, staff_id=bank.PRESIDENT, subject="president")
+    accused = await service_app.client(Role.COMPLIANCE, staff_id=bank.PRESIDENT, subject="president")
     extension = url(complex_case, "extensions", complex_case["extension_id"])
     answer = await accused.post(f"{extension}/approvals", json={})
     assert (answer.status_code, answer.json()["code"]) == (403, "complaint.recused")
@@ -275,15 +275,15 @@ async def test_the_clock_tells_ledger_rules_and_who_may_extend_to_what_date(
 
 
 async def test_an_open_case_stays_on_the_pack_of_its_receipt(
-    handler: httpx.AsyncClient, file_complaint: Any, test_app: TestApp
+    handler: httpx.AsyncClient, file_complaint: Any, service_app: TestApp
 ) -> None:
     older = await file_complaint()
     text = (files("kehu_complaints.clocks") / "data" / "packs" / "CN-2020-3-1.json").read_text()
     changed = json.loads(text) | {"version": 2, "applies_from": "2026-03-01"}
     changed["base"] |= {"amount": 10, "rule_id": "CN-2020-3.10d"}
     library = Library([*shipped().packs, parse_pack(json.dumps(changed))], [shipped().latest_calendar("CN")])
-    test_app.runtime.resources = replace(
-        test_app.runtime.resources, rulebook=Rulebook(library, "CN-2020-3", "INTERNAL")
+    service_app.runtime.resources = replace(
+        service_app.runtime.resources, rulebook=Rulebook(library, "CN-2020-3", "INTERNAL")
     )
     newer = await file_complaint()
     assert (newer["statutory"]["rule_id"], newer["statutory"]["due_on"]) == ("CN-2020-3.10d", "2026-03-12")

@@ -242,7 +242,7 @@ async def test_the_accused_does_nothing_in_the_case(
 
 
 async def test_the_accused_is_neither_named_nor_kept_as_handler(
-    test_app: TestApp, handler: httpx.AsyncClient, file_complaint: Any, step: Any, bank: Any
+    service_app: TestApp, handler: httpx.AsyncClient, file_complaint: Any, step: Any, bank: Any
 ) -> None:
     case = await file_complaint(accused_staff_id=str(bank.PEER))
     url = f"/api/v1/complaints/{case['complaint_id']}"
@@ -255,7 +255,7 @@ async def test_the_accused_is_neither_named_nor_kept_as_handler(
     changed = await handler.patch(url, json={"accused_staff_id": str(bank.PEER)}, headers={"If-Match": '"2"'})
     assert changed.status_code == 200
     assert (changed.json()["handler_id"], changed.json()["accused_staff_id"]) == (None, str(bank.PEER))
-    accused = await test_app.client(Role.COMPLAINT_HANDLER, staff_id=bank.PEER, subject="peer")
+    accused = await service_app.client(Role.COMPLAINT_HANDLER, staff_id=bank.PEER, subject="peer")
     read = (await accused.get(url)).json()
     assert (read["narrative"], read["possible_actions"]) == (None, [])
 

@@ -86,8 +86,8 @@ async def test_a_unit_in_reach_may_be_named(file_complaint: Any, bank: Any) -> N
     assert (await file_complaint(unit_id=str(bank.EAST_LAKE)))["unit_id"] == str(bank.EAST_LAKE)
 
 
-async def test_a_channel_app_files_for_any_customer(test_app: TestApp, file_complaint: Any, bank: Any) -> None:
-    app = await test_app.client(Role.SYSTEM, subject="mobile-bank")
+async def test_a_channel_app_files_for_any_customer(service_app: TestApp, file_complaint: Any, bank: Any) -> None:
+    app = await service_app.client(Role.SYSTEM, subject="mobile-bank")
     case = await file_complaint(app, channel="push", customer_id=str(bank.WANG))
     assert case["unit_id"] == str(bank.WEST)
 
@@ -146,12 +146,12 @@ async def test_a_wrong_field_is_named_and_nothing_is_written(
         assert await tx.connection.fetchval("SELECT count(*) FROM audit") == 0
 
 
-async def test_nobody_without_the_permission_files(test_app: TestApp, bank: Any, outbox_rows: Rows) -> None:
+async def test_nobody_without_the_permission_files(service_app: TestApp, bank: Any, outbox_rows: Rows) -> None:
     body = {"channel": "phone", "narrative": "…", "unit_id": str(bank.EAST)}
     for role, status in [(Role.MARKETER, 403), (Role.AUDITOR, 403), (Role.OPERATOR, 403)]:
-        client = await test_app.client(role, staff_id=bank.HANDLER)
+        client = await service_app.client(role, staff_id=bank.HANDLER)
         assert (await client.post("/api/v1/complaints", json=body)).status_code == status
-    nobody = await test_app.client()
+    nobody = await service_app.client()
     assert (await nobody.post("/api/v1/complaints", json=body)).status_code == 401
     assert await outbox_rows() == []
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,12 +12,10 @@ import httpx
 import pytest
 
 from kehu_chassis.clock import FixedClock
-from kehu_chassis.crypto import KeyRing, create_key_file
+from kehu_chassis.crypto import KeyRing
 from kehu_chassis.database import Database
-from kehu_chassis.definition import Runtime, ServiceDefinition
+from kehu_chassis.definition import ServiceDefinition
 from kehu_chassis.scope import EVERYTHING, ScopeStaff, ScopeUnit, put_staff, put_units
-from kehu_chassis.testing.databases import ServiceDatabase
-from kehu_chassis.testing.http import TestApp, open_test_app, test_settings
 from kehu_contracts.access import Role
 from kehu_customer.main import DEFINITION
 from kehu_customer.vault import Vault
@@ -36,13 +34,6 @@ def definition() -> ServiceDefinition:
 
 
 @pytest.fixture(scope="session")
-def key_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("keys") / "keys.json"
-    create_key_file(path)
-    return path
-
-
-@pytest.fixture(scope="session")
 def key_ring(key_file: Path) -> KeyRing:
     return KeyRing.from_file(key_file)
 
@@ -50,24 +41,6 @@ def key_ring(key_file: Path) -> KeyRing:
 @pytest.fixture(scope="session")
 def vault(key_ring: KeyRing) -> Vault:
     return Vault(key_ring)
-
-
-@pytest.fixture
-async def service_app(
-    service_database: ServiceDatabase, database: Database, clock: FixedClock, key_file: Path
-) -> AsyncIterator[TestApp]:
-    settings = test_settings(DEFINITION.settings, service_database.dsn("api"), key_file=key_file)
-    async with open_test_app(DEFINITION, database=database, settings=settings, clock=clock) as opened:
-        yield opened
-
-
-@pytest.fixture
-async def worker_runtime(
-    service_database: ServiceDatabase, worker_database: Database, clock: FixedClock, key_file: Path
-) -> AsyncIterator[Runtime]:
-    settings = test_settings(DEFINITION.settings, service_database.dsn("worker"), key_file=key_file)
-    async with open_test_app(DEFINITION, database=worker_database, settings=settings, clock=clock) as app:
-        yield app.runtime
 
 
 UNITS = {"head": None, "east": "head", "west": "head", "east-1": "east"}

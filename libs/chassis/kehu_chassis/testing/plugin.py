@@ -19,7 +19,6 @@ import os
 import socket
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any, Final
 from uuid import UUID, uuid4
@@ -28,6 +27,7 @@ import httpx
 import pytest
 
 from kehu_chassis.clock import FixedClock
+from kehu_chassis.crypto import create_key_file
 from kehu_chassis.database import Database
 from kehu_chassis.definition import Runtime, ServiceDefinition
 from kehu_chassis.kafka import Kafka
@@ -201,12 +201,24 @@ def outbox_rows(worker_database: Database) -> OutboxRows:
     return rows
 
 
+@pytest.fixture(scope="session")
+def key_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Keys of this run, for the services that keep personal data."""
+    path = tmp_path_factory.mktemp("keys") / "keys.json"
+    create_key_file(path)
+    return path
+
+
 @pytest.fixture
 async def service_app(
-    definition: ServiceDefinition, service_database: ServiceDatabase, database: Database, clock: FixedClock
+    definition: ServiceDefinition,
+    service_database: ServiceDatabase,
+    database: Database,
+    clock: FixedClock,
+    key_file: Path,
 ) -> AsyncIterator[TestApp]:
     """The service's application in this process, with the test's database and clock."""
-    settings = test_settings(definition.settings, service_database.dsn("api"))
+    settings = test_settings(definition.settings, service_database.dsn("api"), key_file=key_file)
     async with open_test_app(definition, database=database, settings=settings, clock=clock) as opened:
         yield opened
 
@@ -226,14 +238,15 @@ def app_client(service_app: TestApp) -> AppClient:
 
 @pytest.fixture
 async def worker_runtime(
-    definition: ServiceDefinition, service_database: ServiceDatabase, worker_database: Database, clock: FixedClock
+    definition: ServiceDefinition,
+    service_database: ServiceDatabase,
+    worker_database: Database,
+    clock: FixedClock,
+    key_file: Path,
 ) -> AsyncIterator[Runtime]:
     """What the service's worker holds: for `definition.subscriptions(worker_runtime)` and the timers."""
-    settings = test_settings(definition.settings, service_database.dsn("worker"))
-    async with AsyncExitStack() as stack:
-        app = await stack.enter_async_context(
-            open_test_app(definition, database=worker_database, settings=settings, clock=clock)
-        )
+    settings = test_settings(definition.settings, service_database.dsn("worker"), key_file=key_file)
+    async with open_test_app(definition, database=worker_database, settings=settings, clock=clock) as app:
         yield app.runtime
 
 
