@@ -1,7 +1,7 @@
 # Every command of the suite. `make` alone lists them. Each sets up what it needs, once.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help up down test scenario compose-test lint types contracts format bench lock clean jars python web console browser
+.PHONY: help up down test scenario compose-test lint types contracts format bench bench-test lock clean jars python web console browser
 
 SETUP := deploy/local/setup.sh
 BIN := .venv/bin
@@ -19,7 +19,7 @@ down: python ## Stop the suite that runs from this folder
 
 test: python jars console browser ## Run all tests, the console's too
 	npm --prefix web run test --silent
-	$(BIN)/pytest --numprocesses $(PYTEST_WORKERS) --dist loadgroup -m "not (chain or compose or drill)" $(ARGS)
+	$(BIN)/pytest --numprocesses $(PYTEST_WORKERS) --dist loadgroup -m "not (bench or chain or compose or drill)" $(ARGS)
 
 scenario: python jars console ## Run the first day's chain over a whole suite with the Berka bank
 	$(BIN)/pytest -m chain tests/scenarios $(ARGS)
@@ -48,8 +48,11 @@ format: python web ## Format everything
 	$(BIN)/ruff check --fix --quiet .
 	npm --prefix web run format --silent
 
-bench: python jars ## Measure against the budgets
+bench: python jars ## Measure against the budgets (ARGS=relay: one of them; ARGS=--quick: only that they run)
 	$(BIN)/python -m bench $(ARGS)
+
+bench-test: python jars console ## Show that every benchmark runs
+	$(BIN)/pytest -m bench tests/bench $(ARGS)
 
 lock: python ## Resolve the Python packages and the broker's jars anew (needs uv)
 	$(BIN)/python deploy/local/requirements.py | uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --quiet --output-file requirements.lock -

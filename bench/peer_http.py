@@ -15,9 +15,7 @@ import sys
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
 from importlib import import_module
-from itertools import count
 from pathlib import Path
 from typing import Annotated, Any
 from uuid import UUID
@@ -30,9 +28,9 @@ import uvicorn
 from fastapi import Depends, FastAPI, Header, Request
 from prometheus_client import Counter, Histogram
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
-from uuid_utils.compat import uuid7
 
 from bench.statements import Recording
+from bench.values import anew
 from kehu_chassis.paging import Page
 
 REQUESTS = Counter("requests", "Requests", ["route", "method", "status"])
@@ -46,8 +44,6 @@ log = structlog.wrap_logger(
     ],
 )
 remembered: dict[str, tuple[dict[str, Any], float]] = {}
-# Far from what the service itself counts in the same tables.
-numbers = count(500_000)
 
 
 class Access:
@@ -135,30 +131,6 @@ def transaction(opening: str) -> Callable[..., AsyncIterator[asyncpg.Connection]
             await connection.execute("COMMIT")
 
     return begun
-
-
-def anew(value: Any, twin: Any, made: dict[UUID, UUID]) -> Any:  # noqa: PLR0911  one line for each type
-    """A recorded argument, with what differs from request to request made anew."""
-    if value == twin:
-        return value
-    match value:
-        case UUID():
-            return made.setdefault(value, uuid7())
-        case list() | tuple():
-            return [anew(item, other, made) for item, other in zip(value, twin, strict=True)]
-        case dict():
-            return {name: anew(item, twin[name], made) for name, item in value.items()}
-        case bytes():
-            return os.urandom(len(value))
-        case datetime():
-            return datetime.now(UTC)
-        case int():
-            return next(numbers)
-        case str() if len(value) == 36 and value.count("-") == 4:
-            return str(made.setdefault(UUID(value), uuid7()))
-        case str():
-            return f"{value[:-6]}{next(numbers):06}"
-    raise TypeError(type(value))
 
 
 def reading(recorded: Recording, answer: Any) -> Callable[..., Any]:
