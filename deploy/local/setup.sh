@@ -11,6 +11,14 @@ PACKAGES=(libs/contracts libs/chassis services/customer services/segmentation se
 say() { printf '\033[1m==>\033[0m %s\n' "$*"; }
 fail() { printf 'kehu: %s\n' "$1" >&2; shift; printf '      %s\n' "$@" >&2; exit 1; }
 
+# fail_to_fetch LOG WHAT WAY: end, and tell whether a package registry was out of reach; WAY is how to reach another.
+fail_to_fetch() {
+  if grep -Eq 'connection broken|Read timed out|ECONNREFUSED|ENOTFOUND|EAI_AGAIN|ETIMEDOUT|ECONNRESET' "$1"; then
+    fail "$2: the package registry did not answer." "See that this machine reaches it ($3), then run the same command again."
+  fi
+  fail "$2." "The lines above tell why."
+}
+
 hash_of() { sha256sum "$@" | sha256sum | cut -d' ' -f1; }
 is_stamped() { [ -f "$1" ] && [ "$(cat "$1")" = "$2" ]; }
 
@@ -48,9 +56,8 @@ setup_python() {
   fi
   say "Installing the Python packages"
   rm -f .venv/stamp
-  .venv/bin/python -m pip install --quiet --disable-pip-version-check --timeout 60 --require-hashes -r requirements.lock ||
-    fail "The Python packages could not be installed." \
-      "If the package registry did not answer: see that this machine reaches it (proxy: https_proxy, pip's own settings), then run the same command again."
+  .venv/bin/python -m pip install --quiet --disable-pip-version-check --timeout 60 --require-hashes -r requirements.lock 2>&1 |
+    tee .local/pip.log || fail_to_fetch .local/pip.log "The Python packages could not be installed" "https_proxy, or another registry: PIP_INDEX_URL"
   .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation "${PACKAGES[@]/#/--editable=./}" ||
     fail "Kehu's own packages could not be installed." "The lines above tell why."
   printf '%s' "$wanted$PWD" > .venv/stamp
@@ -77,9 +84,8 @@ setup_web() {
   require_node
   need_disk 800 "the console's packages"
   say "Installing the console's packages"
-  npm --prefix web ci --no-audit --no-fund --loglevel=error ||
-    fail "The console's packages could not be installed." \
-      "If the package registry did not answer: see that this machine reaches it (proxy: npm config set proxy …), then run the same command again."
+  npm --prefix web ci --no-audit --no-fund --loglevel=error 2>&1 |
+    tee .local/npm.log || fail_to_fetch .local/npm.log "The console's packages could not be installed" "https_proxy, or another registry: npm config set registry …"
   printf '%s' "$wanted" > web/node_modules/.stamp
 }
 
