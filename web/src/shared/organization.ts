@@ -20,14 +20,24 @@ async function everyUnit(signal: AbortSignal): Promise<Unit[]> {
   return units;
 }
 
-/** The name of a unit by its id; a dash while it is not known. */
-export function useUnitName(): (unitId: string | null) => string {
-  const units = useQuery({
+function useUnits() {
+  return useQuery({
     queryKey: ["units"],
     staleTime: 600_000,
     queryFn: ({ signal }) => everyUnit(signal),
   });
+}
+
+/** The name of a unit by its id; a dash while it is not known. */
+export function useUnitName(): (unitId: string | null) => string {
+  const units = useUnits();
   return (unitId) => units.data?.find((unit) => unit.id === unitId)?.name ?? "–";
+}
+
+/** The units to choose from. */
+export function useUnitOptions(): { value: string; label: string }[] {
+  const units = useUnits();
+  return (units.data ?? []).map((unit) => ({ value: unit.id, label: unit.name }));
 }
 
 /** The name of someone who works in a unit; a dash while it is not known. */

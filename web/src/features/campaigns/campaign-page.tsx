@@ -4,7 +4,6 @@ import { Button, Card, Col, Flex, Form, Input, Popconfirm, Row, Spin, Tag, Typog
 import { useState } from "react";
 import { useTranslation } from "react-i18next";
 import { api, bodyOf, idempotencyKey } from "../../api/client";
-import type { Answer } from "../../api/types";
 import { usePermission } from "../../app/session";
 import { useAct } from "../../shared/act";
 import { Facts } from "../../shared/facts";
@@ -14,8 +13,8 @@ import { Page } from "../../shared/page";
 import { ProblemAlert } from "../../shared/problem-alert";
 import { CAMPAIGN_COLORS } from "./colors";
 import { EffectCard, FunnelCard, ReasonsCard } from "./funnel";
-
-type Campaign = Answer<"/api/v1/campaigns/{campaign_id}">;
+import type { Campaign } from "./plan-body";
+import { PlanModal } from "./plan-form";
 
 const CHANGES = ["campaign", "campaigns", "funnel"] as const;
 
@@ -103,13 +102,18 @@ function Actions({ campaign }: { campaign: Campaign }) {
   const { t } = useTranslation();
   const mayWrite = usePermission("campaign:write");
   const mayReview = usePermission("campaign:review");
+  const [mending, setMending] = useState(false);
   const step = useStep(campaign.id);
   return (
     <>
       {campaign.state === "draft" && mayWrite && (
-        <Button type="primary" loading={step.isPending} onClick={() => step.mutate("submissions")}>
-          {t("campaign.submit")}
-        </Button>
+        <>
+          <Button onClick={() => setMending(true)}>{t("campaign.change")}</Button>
+          <Button type="primary" loading={step.isPending} onClick={() => step.mutate("submissions")}>
+            {t("campaign.submit")}
+          </Button>
+          {mending && <PlanModal campaign={campaign} onClose={() => setMending(false)} />}
+        </>
       )}
       {campaign.state === "in_review" && mayReview && (
         <>

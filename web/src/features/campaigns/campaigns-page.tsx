@@ -9,6 +9,7 @@ import { Listing, nextCursor } from "../../shared/listing";
 import { Page } from "../../shared/page";
 import { useStoredState } from "../../shared/stored-state";
 import { CAMPAIGN_COLORS } from "./colors";
+import { PlanCampaign } from "./plan-form";
 
 type Campaign = Item<"/api/v1/campaigns">;
 type State = Campaign["state"];
@@ -69,16 +70,19 @@ export function CampaignsPage() {
       title={t("rooms.campaigns")}
       subtitle={t("campaign.subtitle")}
       actions={
-        <Select<State | "all">
-          aria-label={t("campaign.state")}
-          value={filters.state ?? "all"}
-          style={{ minWidth: 140 }}
-          options={[
-            { value: "all", label: t("list.all") },
-            ...STATES.map((state) => ({ value: state, label: t(`campaignState.${state}`) })),
-          ]}
-          onChange={(state) => setFilters({ state: state === "all" ? null : state })}
-        />
+        <>
+          <Select<State | "all">
+            aria-label={t("campaign.state")}
+            value={filters.state ?? "all"}
+            style={{ minWidth: 140 }}
+            options={[
+              { value: "all", label: t("list.all") },
+              ...STATES.map((state) => ({ value: state, label: t(`campaignState.${state}`) })),
+            ]}
+            onChange={(state) => setFilters({ state: state === "all" ? null : state })}
+          />
+          <PlanCampaign />
+        </>
       }
     >
       <Listing

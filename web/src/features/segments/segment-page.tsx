@@ -18,7 +18,7 @@ import {
 import { useState } from "react";
 import { useTranslation } from "react-i18next";
 import { api, bodyOf, idempotencyKey } from "../../api/client";
-import type { Answer, Item } from "../../api/types";
+import type { Item } from "../../api/types";
 import { usePermission } from "../../app/session";
 import { useAct } from "../../shared/act";
 import { formatCount, formatInstant, formatMoney } from "../../shared/format";
@@ -26,8 +26,8 @@ import { Listing, nextCursor } from "../../shared/listing";
 import { Page } from "../../shared/page";
 import { ProblemAlert } from "../../shared/problem-alert";
 import { type Rule, ruleLines } from "./rule-words";
+import { type Segment, SegmentModal } from "./segment-form";
 
-type Segment = Answer<"/api/v1/segments/{segment_id}">;
 type Member = Item<"/api/v1/segments/{segment_id}/members">;
 
 function RuleCard({ segment }: { segment: Segment }) {
@@ -168,9 +168,10 @@ function Members({ segmentId }: { segmentId: string }) {
   );
 }
 
-function Publish({ segment }: { segment: Segment }) {
+function Actions({ segment }: { segment: Segment }) {
   const { t } = useTranslation();
   const mayWrite = usePermission("segment:write");
+  const [changing, setChanging] = useState(false);
   const publish = useAct<void>(
     () =>
       api.POST("/api/v1/segments/{segment_id}/publications", {
@@ -185,11 +186,15 @@ function Publish({ segment }: { segment: Segment }) {
     return null;
   }
   return (
-    <Popconfirm title={t("segment.publishQuestion")} onConfirm={() => publish.mutate()}>
-      <Button type="primary" loading={publish.isPending || segment.publishing}>
-        {t("segment.publish")}
-      </Button>
-    </Popconfirm>
+    <>
+      <Button onClick={() => setChanging(true)}>{t("segment.change")}</Button>
+      <Popconfirm title={t("segment.publishQuestion")} onConfirm={() => publish.mutate()}>
+        <Button type="primary" loading={publish.isPending || segment.publishing}>
+          {t("segment.publish")}
+        </Button>
+      </Popconfirm>
+      {changing && <SegmentModal segment={segment} onClose={() => setChanging(false)} />}
+    </>
   );
 }
 
@@ -218,7 +223,7 @@ export function SegmentPage() {
     <Page
       title={segment.data.name}
       subtitle={segment.data.description || segment.data.code}
-      actions={<Publish segment={segment.data} />}
+      actions={<Actions segment={segment.data} />}
     >
       <Row gutter={[16, 16]}>
         <Col xs={24} lg={16}>

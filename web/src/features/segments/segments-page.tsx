@@ -8,6 +8,7 @@ import { formatCount, formatInstant, formatMoney } from "../../shared/format";
 import { Listing, nextCursor } from "../../shared/listing";
 import { Page } from "../../shared/page";
 import { ProblemAlert } from "../../shared/problem-alert";
+import { BeginSegment } from "./segment-form";
 
 type Segment = Item<"/api/v1/segments">;
 
@@ -77,7 +78,7 @@ export function SegmentsPage() {
     { title: t("segment.publishedAt"), dataIndex: "published_at", render: formatInstant },
   ];
   return (
-    <Page title={t("rooms.segments")} subtitle={t("segment.subtitle")}>
+    <Page title={t("rooms.segments")} subtitle={t("segment.subtitle")} actions={<BeginSegment />}>
       <TierRow />
       <Listing
         pages={pages}

@@ -353,4 +353,16 @@ export const codes: typeof chinese = {
     public_interest: "Public interest",
     disclosed: "Disclosed by the person",
   },
+  fact: {
+    product: "Holdings",
+    balance: "Balances",
+    transaction: "Transactions",
+    kind: "Kind of customer",
+    status: "Status",
+    gender: "Gender",
+    birth_year: "Year of birth",
+    tenure_days: "Days as customer",
+    customer_since: "Customer since",
+    unit_id: "Owning unit",
+  },
 };

@@ -346,4 +346,16 @@ export const codes = {
     public_interest: "公共利益",
     disclosed: "已公开信息",
   },
+  fact: {
+    product: "持有产品",
+    balance: "余额",
+    transaction: "交易",
+    kind: "客户类型",
+    status: "客户状态",
+    gender: "性别",
+    birth_year: "出生年份",
+    tenure_days: "入行天数",
+    customer_since: "入行日期",
+    unit_id: "所属机构",
+  },
 };
