@@ -24,7 +24,7 @@ class Settings(ServiceSettings):
     model_config = SettingsConfigDict(env_prefix="GATEWAY_")
 
     port: Annotated[int, Field(ge=0, le=65535)] = 8080
-    worker_port: Annotated[int, Field(ge=0, le=65535)] = 0
+    worker_port: Annotated[int, Field(ge=0, le=65535)] = 8200
     public_url: _Url
     """Where browsers reach the gateway; the log-in comes back to it."""
     console: Path
@@ -52,17 +52,23 @@ class Settings(ServiceSettings):
     section_timeout: Annotated[float, Field(gt=0)] = 2.0
     """Seconds that a section of the customer 360 may take before it is called unavailable."""
 
-    person_rate: _Rate = 100.0
-    """Requests a second that one person may make, in all gateway processes together."""
-    person_burst: _Burst = 400
+    person_rate: _Rate = 300.0
+    """Requests a second that one person may make, in all gateway processes together; tools work under a person's name, too."""
+    person_burst: _Burst = 1_500
     system_rate: _Rate = 1_000.0
     """The same for one system."""
     system_burst: _Burst = 4_000
-    address_rate: _Rate = 500.0
-    """The same for one address; a branch behind one address needs more than a person."""
-    address_burst: _Burst = 2_000
+    address_rate: _Rate = 1_500.0
+    """The same for one address; a branch, or several systems, behind one address need more than each of them."""
+    address_burst: _Burst = 6_000
     trusted_proxies: tuple[IPv4Network | IPv6Network, ...] = ()
     """Networks of the proxies in front, as JSON: only what these write into `X-Forwarded-For` is believed."""
+    streams_of_caller: Annotated[int, Field(ge=1)] = 8
+    """Live streams that one caller may have open in each gateway process."""
+    streams: Annotated[int, Field(ge=1)] = 1_000
+    """Live streams of all callers in each gateway process."""
+    webhook_networks: tuple[IPv4Network | IPv6Network, ...] = ()
+    """Networks, as JSON, to which webhooks may go although their addresses are not public; http is allowed there too."""
     login_attempts: Annotated[int, Field(ge=1)] = 5
     """Wrong passwords for one user name from one address before the delay begins, which doubles each time."""
     login_attempts_of_address: Annotated[int, Field(ge=1)] = 50

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from http import HTTPStatus
 from types import TracebackType
 from typing import Any, Final, Self
 from uuid import UUID
@@ -83,13 +85,18 @@ class Actors:
         return self._by_number[source_id]
 
     async def _call(self, method: str, path: str, **options: Any) -> Any:
-        async with self._http.request(method, f"/api/v1{path}", **options) as response:
-            try:
-                content = await response.json()
-            except (aiohttp.ContentTypeError, ValueError):
-                content = {}
-            if response.ok:
-                return content
+        while True:
+            async with self._http.request(method, f"/api/v1{path}", **options) as response:
+                try:
+                    content = await response.json()
+                except (aiohttp.ContentTypeError, ValueError):
+                    content = {}
+                if response.ok:
+                    return content
+                if response.status != HTTPStatus.TOO_MANY_REQUESTS:
+                    break
+                wait = float(response.headers["Retry-After"])
+            await asyncio.sleep(wait)
         errors = "; ".join(f"{error['pointer']} {error['detail']}" for error in content.get("errors", ()))
         raise Failed(
             f"{method} {path}: {response.status} {content.get('code', '')} {errors}",

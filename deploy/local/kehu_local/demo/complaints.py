@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from random import Random
@@ -96,20 +98,29 @@ class ComplaintBook:
         return sorted({step.day for step in self._steps})
 
     async def live(self, day: int) -> int:
-        """Do what falls on a day, in the order of the cases, and tell how much it was."""
+        """Do what falls on a day, and tell how much it was.
+
+        Cases come in one after the other, so that they get the same numbers every time; each then goes its own way.
+        """
         due = [step for step in self._steps if step.day == day]
+        ways: dict[int, list[_Step]] = defaultdict(list)
         for step in due:
             if step.action == "receive":
                 await self._receive(step.complaint)
             else:
-                path, body = _STEPS[step.action]
-                await self._actors.post(
-                    "handler",
-                    f"/complaints/{self._ids[step.complaint]}/{path}",
-                    body,
-                    key=f"complaint-{step.complaint}-{step.day}-{step.action}",
-                )
+                ways[step.complaint].append(step)
+        await asyncio.gather(*(self._go(steps) for steps in ways.values()))
         return len(due)
+
+    async def _go(self, steps: Sequence[_Step]) -> None:
+        for step in steps:
+            path, body = _STEPS[step.action]
+            await self._actors.post(
+                "handler",
+                f"/complaints/{self._ids[step.complaint]}/{path}",
+                body,
+                key=f"complaint-{step.complaint}-{step.day}-{step.action}",
+            )
 
     async def _receive(self, number: int) -> None:
         category, narrative = self._words[number]
