@@ -8,6 +8,8 @@ minutes; the memory is bounded and is emptied when the issuer's keys change. Wha
 from __future__ import annotations
 
 import asyncio
+import base64
+import json
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -170,6 +172,8 @@ class TokenVerifier:
         key_id = header.get("kid")
         if header.get("alg") not in self._algorithms or not isinstance(key_id, str):
             raise _refusal("The token is not signed as this service requires.", "令牌的签名方式不符合要求。")
+        if "crit" in header or _has_doubles(token):
+            raise _refusal("The token cannot be read in one way only.", "令牌内容有歧义。")
         key = await self._key(key_id)
         try:
             payload = jwt.decode(
@@ -223,6 +227,24 @@ class TokenVerifier:
             self._remembered.clear()
         self._keys = keys
         self._fetched_at = monotonic()
+
+
+def _has_doubles(token: str) -> bool:
+    """Whether header or claims name something twice: one reader would take the first, another the last."""
+    doubled = False
+
+    def note(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        nonlocal doubled
+        found = dict(pairs)
+        doubled = doubled or len(found) < len(pairs)
+        return found
+
+    for part in token.split(".")[:2]:
+        try:
+            json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)), object_pairs_hook=note)
+        except ValueError:
+            return True
+    return doubled
 
 
 def _usable_keys(key_set: Mapping[str, Any], algorithms: Sequence[str]) -> dict[str, jwt.PyJWK]:
