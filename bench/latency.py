@@ -13,7 +13,7 @@ import sys
 import time
 
 from bench.house import ROOT, House
-from bench.inbox import consuming
+from bench.inbox import Batch, consuming
 from bench.pace import Pace
 from bench.report import Measurement, exponent
 from kehu_chassis.kafka import Kafka, create_topics
@@ -27,19 +27,21 @@ __all__ = ["measure"]
 BUDGETED_RATE = 300
 
 
-def _delays(house: House, rate: int, seconds: float) -> list[float]:
-    """Milliseconds from write to effect of each event, after a first second that does not count."""
-    warm = rate
-    count = warm + int(rate * seconds)
+def _delays(house: House, taken: list[Batch], rate: int, seconds: float) -> list[float]:
+    """Milliseconds from write to effect of so many events a second."""
+    before, count = len(_told(taken)), int(rate * seconds)
     command = [sys.executable, "-m", "bench.writer", house.dsn("customer", "api"), str(rate), str(count / rate)]
-    with consuming(house, {"CONSUME_DELAYS": "1"}) as batches:
-        subprocess.run(command, cwd=ROOT, check=True)
-        deadline = time.monotonic() + 60
-        while len(delays := [delay for batch in batches[0] for delay in batch.delays]) < count:
-            if time.monotonic() > deadline:
-                raise RuntimeError(f"{len(delays)} of {count} events took effect")
-            time.sleep(0.1)
-    return delays[-count:][warm:]
+    subprocess.run(command, cwd=ROOT, check=True)
+    deadline = time.monotonic() + 60
+    while len(_told(taken)) < before + count:
+        if time.monotonic() > deadline:
+            raise RuntimeError(f"{len(_told(taken)) - before} of {count} events took effect")
+        time.sleep(0.1)
+    return _told(taken)[before:]
+
+
+def _told(taken: list[Batch]) -> list[float]:
+    return [delay for batch in list(taken) for delay in batch.delays]
 
 
 async def _prepare(house: House) -> None:
@@ -56,10 +58,16 @@ def measure(house: House, pace: Pace) -> list[Measurement]:
     environment = house.environment("customer", "worker", port)
     ready = f"http://127.0.0.1:{environment['CUSTOMER_WORKER_PORT']}/health/ready"
     p50, p99 = [], []
-    with house.process("-m", "kehu_customer", "worker", env=environment, ready=ready):
-        medians = [statistics.median(_delays(house, rate, 2 * pace.seconds)) for rate in rates]
+    with (
+        house.process("-m", "kehu_customer", "worker", env=environment, ready=ready),
+        consuming(house, {"CONSUME_DELAYS": "1"}) as batches,
+    ):
+        (taken,) = batches
+        # The first events wait until the consumer has joined its group.
+        _delays(house, taken, rates[1], 2 * pace.seconds)
+        medians = [statistics.median(_delays(house, taken, rate, 2 * pace.seconds)) for rate in rates]
         for _ in range(pace.rounds):
-            delays = statistics.quantiles(_delays(house, rates[1], 4 * pace.seconds), n=100)
+            delays = statistics.quantiles(_delays(house, taken, rates[1], 4 * pace.seconds), n=100)
             p50.append(delays[49])
             p99.append(delays[98])
     grows = exponent(rates, medians)

@@ -24,7 +24,7 @@ from kehu_chassis.testing.tokens import ISSUER
 __all__ = ["measure", "posts", "reads", "serving"]
 
 ONE_FILE = "one file of FastAPI + asyncpg"
-MOST_PER_SECOND = 6_000
+MOST_PER_SECOND = 3_000
 Requests = Callable[[float], list[str]]
 
 
@@ -121,7 +121,7 @@ def measure(house: House, pace: Pace, *, case: Case) -> list[Measurement]:
     hasty = serving(house, case, **{f"{case.definition.schema.upper()}_DATABASE_DSN": dsn})
     with serving(house, case) as ours, _peer(house, case, prepared) as peer, hasty as filling:
         duel = _Duel(case, token, (ours, peer), pace)
-        for size in pace.sizes((SEEDED, 1_000, 10_000), (SEEDED, 2 * SEEDED, 4 * SEEDED)):
+        for size in pace.sizes((SEEDED, 500, 3_000), (SEEDED, 2 * SEEDED, 4 * SEEDED)):
             duel.grow(filling, size)
             duel.note(asked)
         for work, request in asked.items():
