@@ -55,6 +55,7 @@ bench-test: python jars console ## Show that every benchmark runs
 	$(BIN)/pytest -m bench tests/bench $(ARGS)
 
 lock: python ## Resolve the Python packages and the broker's jars anew (needs uv)
+	@command -v uv >/dev/null || { echo "kehu: uv was not found. Install it (pip install uv) and run the same command again." >&2; exit 1; }
 	$(BIN)/python deploy/local/requirements.py | uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --quiet --output-file requirements.lock -
 	$(BIN)/python -m kehu_local.jars lock .local/jars
 
