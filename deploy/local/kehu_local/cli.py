@@ -23,6 +23,7 @@ from kehu_local.dead_letters import dead_letters
 from kehu_local.failures import Failed
 from kehu_local.importers.commands import imports
 from kehu_local.plan import Plan, choose_ports, find_root
+from kehu_local.recovery import commands as recovery
 
 if TYPE_CHECKING:
     from kehu_local.topics import Change
@@ -44,6 +45,7 @@ app.add_typer(clock_commands, name="clock")
 app.add_typer(topic_commands, name="topics")
 app.add_typer(dead_letters, name="dead-letters")
 app.add_typer(imports, name="import")
+recovery.register(app)
 
 out = Console(highlight=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False, soft_wrap=True)

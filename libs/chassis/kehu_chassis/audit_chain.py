@@ -22,7 +22,7 @@ from kehu_chassis.audit import audit
 from kehu_chassis.database import Database, Transaction
 from kehu_chassis.ledger import Ledger
 
-__all__ = ["ANCHORED", "RESTORED", "Anchor", "Break", "Verdict", "anchor", "anchors", "seal", "verify"]
+__all__ = ["ANCHORED", "RESTORED", "Anchor", "Break", "Verdict", "anchor", "anchors", "head", "seal", "verify"]
 
 ANCHORED: Final = "audit.anchored"
 RESTORED: Final = "audit.restored"
@@ -70,8 +70,8 @@ async def seal(database: Database, *, batch: int = 5000, at_rest: bool = False) 
     async with database.begin() as tx:
         connection = tx.connection
         await connection.execute(_LOCK)
-        head = await connection.fetchrow(_HEAD)
-        position, previous, last = (head["position"], head["hash"], head["transaction_id"]) if head else (0, b"", 0)
+        end = await connection.fetchrow(_HEAD)
+        position, previous, last = (end["position"], end["hash"], end["transaction_id"]) if end else (0, b"", 0)
         rows = await (
             connection.fetch(_UNSEALED_AT_REST, batch) if at_rest else connection.fetch(_UNSEALED, batch, last)
         )
@@ -98,13 +98,19 @@ class Anchor:
     hash: str
 
 
+async def head(tx: Transaction) -> Anchor:
+    """Where the chain ends; position 0 when nothing was sealed yet."""
+    row = await tx.connection.fetchrow(_HEAD)
+    return Anchor(row["position"], row["hash"].hex()) if row else Anchor(0, "")
+
+
 async def anchor(tx: Transaction, ledger: Ledger, *, since: int = 0) -> int:
     """Note the chain's head in the ledger when it stands behind a position; tells where it stands."""
-    head = await tx.connection.fetchrow(_HEAD)
-    if head is None or head["position"] <= since:
+    end = await head(tx)
+    if end.position <= since:
         return since
-    await asyncio.to_thread(ledger.note, ANCHORED, position=head["position"], hash=head["hash"].hex())
-    return int(head["position"])
+    await asyncio.to_thread(ledger.note, ANCHORED, position=end.position, hash=end.hash)
+    return end.position
 
 
 def anchors(ledger: Ledger) -> list[Anchor]:

@@ -39,6 +39,7 @@ __all__ = [
     "drop_chassis_tables",
     "heads",
     "require_head",
+    "revisions",
     "run_env",
     "run_script",
     "upgrade",
@@ -67,6 +68,14 @@ def heads(folder: Path) -> frozenset[str]:
     config = Config()
     config.set_main_option("script_location", str(folder))
     return frozenset(ScriptDirectory.from_config(config).get_heads())
+
+
+@cache
+def revisions(folder: Path) -> frozenset[str]:
+    """All revisions in a folder."""
+    config = Config()
+    config.set_main_option("script_location", str(folder))
+    return frozenset(script.revision for script in ScriptDirectory.from_config(config).walk_revisions())
 
 
 async def require_head(database: Database, folder: Path) -> None:

