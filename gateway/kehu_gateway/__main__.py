@@ -1,4 +1,4 @@
-"""`python -m kehu_gateway api | migrate`."""
+"""`python -m kehu_gateway api | worker | migrate`."""
 
 from kehu_chassis.app import main
 from kehu_gateway.main import DEFINITION

@@ -10,11 +10,12 @@ from typing import Final, cast
 
 from kehu_chassis.auth import TokenVerifier
 from kehu_chassis.database import TRANSIENT
-from kehu_chassis.definition import Runtime, ServiceDefinition, migrations_of
+from kehu_chassis.definition import Runtime, ServiceDefinition, WorkerPart, migrations_of
 from kehu_chassis.telemetry import get_logger
 from kehu_gateway.console.files import Console
 from kehu_gateway.console.routes import documents as document_routes
 from kehu_gateway.console.routes import routes as console_routes
+from kehu_gateway.directory.consumers import DIRECTORY
 from kehu_gateway.issuer import service as issuing
 from kehu_gateway.issuer.accounts import Accounts
 from kehu_gateway.issuer.attempts import Attempts, forget_attempts
@@ -36,6 +37,11 @@ from kehu_gateway.sessions.providers import BuiltInProvider, DiscoveredProvider,
 from kehu_gateway.sessions.routes import routes as session_routes
 from kehu_gateway.sessions.sealing import Sealer
 from kehu_gateway.settings import Settings
+from kehu_gateway.streams.consumers import KEPT, live_subscription
+from kehu_gateway.streams.routes import routes as stream_routes
+from kehu_gateway.streams.service import Feed, Places, forget_old
+from kehu_gateway.webhooks.delivery import Deliverer, forget_settled
+from kehu_gateway.webhooks.routes import routes as webhook_routes
 
 __all__ = ["DEFINITION"]
 
@@ -44,7 +50,11 @@ _CLEAN_EVERY: Final = 300.0
 
 
 @asynccontextmanager
-async def _open_resources(runtime: Runtime) -> AsyncIterator[GatewayResources]:
+async def _open_resources(runtime: Runtime) -> AsyncIterator[GatewayResources | None]:
+    if runtime.process != "api":
+        # The worker answers nobody.
+        yield None
+        return
     settings = cast("Settings", runtime.settings)
     redirect_uri = f"{settings.public_url}/auth/callback"
     async with AsyncExitStack() as stack:
@@ -86,6 +96,8 @@ async def _open_resources(runtime: Runtime) -> AsyncIterator[GatewayResources]:
             memory=Memory(),
             documents=Documents(upstreams),
             limits=limits,
+            feed=Feed(runtime.database, runtime.stopping),
+            places=Places(of_caller=settings.streams_of_caller, of_process=settings.streams),
             console=Console(settings.console),
         )
 
@@ -124,8 +136,15 @@ async def _clean(runtime: Runtime, idle: timedelta) -> None:
                 await issuing.forget_expired(tx)
                 await forget_attempts(tx)
             await Buckets.forget_old(runtime.database)
+            await forget_old(runtime.database, KEPT)
+            await forget_settled(runtime.database)
         except TRANSIENT as error:
             log.warning("gateway.cleaning_postponed", error=type(error).__name__)
+
+
+def _parts(runtime: Runtime) -> tuple[WorkerPart, ...]:
+    settings = cast("Settings", runtime.settings)
+    return (Deliverer(runtime.database, Sealer(settings.session_key), settings.webhook_networks),)
 
 
 DEFINITION: Final = ServiceDefinition(
@@ -139,9 +158,13 @@ DEFINITION: Final = ServiceDefinition(
         document_routes,
         overview_routes,
         operations_routes,
+        stream_routes,
+        webhook_routes,
         proxy_routes,
         console_routes,
     ),
+    subscriptions=lambda _: (DIRECTORY, live_subscription()),
+    parts=_parts,
     resources=_open_resources,
     middleware=(AddressLimit, SessionMiddleware, CallerLimit),
     # The document at /openapi.json is the whole suite's.

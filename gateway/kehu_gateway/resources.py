@@ -17,6 +17,7 @@ from kehu_gateway.openapi.service import Documents
 from kehu_gateway.overview.memory import Memory
 from kehu_gateway.proxy.upstream import Upstream
 from kehu_gateway.sessions.service import Sessions
+from kehu_gateway.streams.service import Feed, Places
 
 __all__ = ["GatewayResources", "resources_of"]
 
@@ -32,6 +33,8 @@ class GatewayResources:
     memory: Memory
     documents: Documents
     limits: Limits
+    feed: Feed
+    places: Places
     console: Console
 
 

@@ -23,6 +23,7 @@ PORTS: Final[Mapping[str, int]] = MappingProxyType(
         "segmentation": 8102,
         "complaints": 8103,
         "campaigns": 8104,
+        "gateway-worker": 8200,
         "customer-worker": 8201,
         "segmentation-worker": 8202,
         "complaints-worker": 8203,

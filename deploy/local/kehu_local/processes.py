@@ -83,7 +83,7 @@ class Processes:
     def lasting(self, plan: Plan, secrets: Secrets) -> list[Program]:
         """The processes that live as long as the suite; each answers on the port of its name."""
         programs = [_program(plan, secrets, service, command) for service in SERVICES for command in ("api", "worker")]
-        return [*programs, _program(plan, secrets, "gateway", "api")]
+        return [*programs, *(_program(plan, secrets, "gateway", command) for command in ("worker", "api"))]
 
 
 def _program(plan: Plan, secrets: Secrets, service: str, command: str) -> Program:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from fastapi import APIRouter
 from starlette.types import ASGIApp
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from kehu_chassis.consumer import Subscription
     from kehu_chassis.timers import PreparedTimer, TimerHandler
 
-__all__ = ["Runtime", "ServiceDefinition", "migrations_of"]
+__all__ = ["Runtime", "ServiceDefinition", "WorkerPart", "migrations_of"]
 
 
 def migrations_of(main: str) -> Path:
@@ -42,7 +43,23 @@ class Runtime:
     database: Database
     clock: Clock
     verifier: TokenVerifier
+    process: str = "api"
+    """`api`, `worker`, or the command that opened it beside them."""
     resources: Any = None
+    stopping: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when the api process is asked to stop: an answer without an end has to end then."""
+
+
+class WorkerPart(Protocol):
+    """Work of a service's own beside relay, consumers and timers, such as calls to others that must not wait in line."""
+
+    async def run(self) -> None:
+        """Work until stopped."""
+        ...
+
+    def stop(self) -> None:
+        """Take no more work, and finish what is under way."""
+        ...
 
 
 @asynccontextmanager
@@ -51,6 +68,10 @@ async def _nothing(_: Runtime) -> AsyncIterator[None]:
 
 
 def _no_subscriptions(_: Runtime) -> Sequence[Subscription]:
+    return ()
+
+
+def _no_parts(_: Runtime) -> Sequence[WorkerPart]:
     return ()
 
 
@@ -70,6 +91,7 @@ class ServiceDefinition:
         routers: its HTTP surface, each made by `kehu_chassis.http.router`.
         subscriptions: what its worker consumes; called once with the runtime, so handlers can hold resources.
         timers: what its worker does when a timer is due, by the timer's kind.
+        parts: what else its worker does, all the time.
         resources: opened by api and worker after the database and before any work, closed at the end; what it yields
             is `Runtime.resources` and the `resources` dependency of routes.
         middleware: ASGI layers around the routes, the first outermost; what they raise becomes a problem as in a route.
@@ -83,6 +105,7 @@ class ServiceDefinition:
     routers: Sequence[APIRouter]
     subscriptions: Callable[[Runtime], Sequence[Subscription]] = _no_subscriptions
     timers: Callable[[Runtime], Mapping[str, TimerHandler | PreparedTimer]] = _no_timers
+    parts: Callable[[Runtime], Sequence[WorkerPart]] = _no_parts
     resources: Callable[[Runtime], AbstractAsyncContextManager[Any]] = _nothing
     middleware: Sequence[Callable[[ASGIApp], ASGIApp]] = ()
     openapi_url: str | None = "/openapi.json"

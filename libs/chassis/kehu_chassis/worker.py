@@ -61,6 +61,7 @@ class Worker:
             for subscription in definition.subscriptions(runtime)
         ]
         self.timers = Timers(runtime.database, runtime.clock, definition.timers(runtime))
+        self._parts = definition.parts(runtime)
 
     def stop(self) -> None:
         """Take no more work."""
@@ -74,6 +75,7 @@ class Worker:
                 self.relay.run(),
                 *(consumer.run() for consumer in self.consumers),
                 self.timers.run(),
+                *(part.run() for part in self._parts),
                 self._keep_house(),
                 self._measure(),
             ]
@@ -95,6 +97,8 @@ class Worker:
         await self._stopping.wait()
         self.relay.stop()
         self.timers.stop()
+        for part in self._parts:
+            part.stop()
         for consumer in self.consumers:
             consumer.stop()
         _, late = await asyncio.wait(tasks, timeout=self._runtime.settings.stop_timeout)

@@ -22,6 +22,8 @@ class CampaignStateChanged(Event):
     from_state: str | None
     to_state: str
     changed_at: Instant
+    unit_id: UUID | None = None
+    """The owning unit. Events of before this field have none."""
 
     def subject_id(self) -> UUID:
         """The campaign."""
