@@ -11,6 +11,7 @@ import { LoginPage } from "../features/login/login-page";
 import { OperationsPage } from "../features/operations/operations-page";
 import { SegmentPage } from "../features/segments/segment-page";
 import { SegmentsPage } from "../features/segments/segments-page";
+import { TodayPage } from "../features/today/today-page";
 import { ProblemAlert } from "../shared/problem-alert";
 import { SessionProvider, useSession, useSessionQuery } from "./session";
 import { roomsFor, Shell } from "./shell";
@@ -54,6 +55,7 @@ const inside = createRoute({ getParentRoute: () => root, id: "inside", component
 
 const routes = [
   createRoute({ getParentRoute: () => inside, path: "/", component: FirstRoom }),
+  createRoute({ getParentRoute: () => inside, path: "/today", component: TodayPage }),
   createRoute({ getParentRoute: () => inside, path: "/customers", component: CustomersPage }),
   createRoute({ getParentRoute: () => inside, path: "/customers/$customerId", component: CustomerPage }),
   createRoute({ getParentRoute: () => inside, path: "/complaints", component: ComplaintsPage }),

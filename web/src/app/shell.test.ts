@@ -5,7 +5,7 @@ import { roomsFor } from "./shell";
 const paths = (permissions: string[]) => roomsFor(permissions).map((room) => room.path);
 
 test("the menu has the rooms that the permissions open, in its own order", () => {
-  expect(paths(["complaint:read", "customer:read"])).toEqual(["/customers", "/complaints"]);
+  expect(paths(["complaint:read", "customer:read"])).toEqual(["/today", "/customers", "/complaints"]);
   expect(paths(["operations:read"])).toEqual(["/operations"]);
 });
 

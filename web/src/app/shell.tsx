@@ -1,4 +1,5 @@
 import {
+  CalendarOutlined,
   CustomerServiceOutlined,
   DashboardOutlined,
   LogoutOutlined,
@@ -15,22 +16,24 @@ import { currentLanguage, type Language, setLanguage } from "../i18n";
 import { useLogout, useSession } from "./session";
 
 interface Room {
-  path: "/customers" | "/complaints" | "/segments" | "/campaigns" | "/operations";
-  permission: string;
+  path: "/today" | "/customers" | "/complaints" | "/segments" | "/campaigns" | "/operations";
+  /** Any one of these opens it. */
+  permissions: readonly string[];
   icon: ReactNode;
 }
 
 const ROOMS: readonly Room[] = [
-  { path: "/customers", permission: "customer:read", icon: <TeamOutlined /> },
-  { path: "/complaints", permission: "complaint:read", icon: <CustomerServiceOutlined /> },
-  { path: "/segments", permission: "segment:read", icon: <PartitionOutlined /> },
-  { path: "/campaigns", permission: "campaign:read", icon: <NotificationOutlined /> },
-  { path: "/operations", permission: "operations:read", icon: <DashboardOutlined /> },
+  { path: "/today", permissions: ["complaint:read", "campaign:read"], icon: <CalendarOutlined /> },
+  { path: "/customers", permissions: ["customer:read"], icon: <TeamOutlined /> },
+  { path: "/complaints", permissions: ["complaint:read"], icon: <CustomerServiceOutlined /> },
+  { path: "/segments", permissions: ["segment:read"], icon: <PartitionOutlined /> },
+  { path: "/campaigns", permissions: ["campaign:read"], icon: <NotificationOutlined /> },
+  { path: "/operations", permissions: ["operations:read"], icon: <DashboardOutlined /> },
 ];
 
 /** The rooms that a person may enter, in the order of the menu. */
 export function roomsFor(permissions: readonly string[]): readonly Room[] {
-  return ROOMS.filter((room) => permissions.includes(room.permission));
+  return ROOMS.filter((room) => room.permissions.some((permission) => permissions.includes(permission)));
 }
 
 function RoomMenu({ onChoose }: { onChoose?: () => void }) {

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { formatInstant, formatMoney, formatShare } from "./format";
+import { formatInstant, formatMoney, formatRounded, formatShare } from "./format";
 
 describe("money", () => {
   test("groups thousands and keeps the minor units", () => {
@@ -16,6 +16,11 @@ describe("money", () => {
     expect(formatMoney("-500", "EUR")).toBe("-500.00 EUR");
     expect(formatMoney(null, "CNY")).toBe("–");
   });
+});
+
+test("a computed amount is rounded to the minor unit, exactly", () => {
+  expect(formatRounded("1234.5650", "CNY")).toBe("1,234.57 CNY");
+  expect(formatRounded("9007199254740993.0149", "CNY")).toBe("9,007,199,254,740,993.01 CNY");
 });
 
 test("an instant is shown in the bank's zone, not in the browser's", () => {

@@ -53,6 +53,13 @@ export function formatMoney(amount: string | null | undefined, currency: string 
   return `${sign}${grouped}.${minor} ${currency ?? ""}`.trim();
 }
 
+/** A computed amount, an average for instance, to the minor unit; halves are rounded away from zero. */
+export function formatRounded(amount: string, currency: string): string {
+  const rounded = new Intl.NumberFormat("en", { minimumFractionDigits: 2, maximumFractionDigits: 2 });
+  // Given as a string, the number is rounded as it stands and never becomes a float.
+  return `${rounded.format(amount as Intl.StringNumericLiteral)} ${currency}`;
+}
+
 /** A count with thousands set apart. */
 export function formatCount(count: number | null | undefined): string {
   return count === null || count === undefined ? "–" : new Intl.NumberFormat(locale()).format(count);

@@ -14,6 +14,7 @@ import { useCategoryTitle } from "./categories";
 import { ClockCard } from "./clock-card";
 import { COMPLAINT_COLORS } from "./colors";
 import { ExtensionsCard } from "./extensions-card";
+import { historyLine } from "./history-line";
 
 type Complaint = Answer<"/api/v1/complaints/{complaint_id}">;
 
@@ -110,10 +111,7 @@ export function ComplaintPage() {
                   key: entry.position,
                   content: (
                     <Flex vertical>
-                      <Typography.Text>
-                        {t(`history.${entry.event}`, { defaultValue: entry.event })}
-                        {entry.to_state && ` → ${t(`complaintState.${entry.to_state}`)}`}
-                      </Typography.Text>
+                      <Typography.Text>{historyLine(entry, t)}</Typography.Text>
                       <Typography.Text type="secondary">
                         {formatInstant(entry.at)} · {entry.actor}
                       </Typography.Text>

@@ -1,14 +1,16 @@
 import { useQuery } from "@tanstack/react-query";
 import { Link, useParams } from "@tanstack/react-router";
-import { Alert, Col, Empty, Flex, List, Row, Spin, Tabs, Tag, Typography } from "antd";
+import { Alert, Col, Flex, Row, Spin, Tabs, Tag, Typography } from "antd";
 import { useTranslation } from "react-i18next";
 import { api, bodyOf } from "../../api/client";
 import type { Answer } from "../../api/types";
 import { Facts } from "../../shared/facts";
-import { formatCountry, formatDate, formatInstant, formatMoney } from "../../shared/format";
+import { formatCountry, formatDate, formatInstant, formatRounded } from "../../shared/format";
 import { useColleagueName, useUnitName } from "../../shared/organization";
 import { Page } from "../../shared/page";
+import { Permitted } from "../../shared/permitted";
 import { ProblemAlert } from "../../shared/problem-alert";
+import { Rows } from "../../shared/rows";
 import { COMPLAINT_COLORS } from "../complaints/colors";
 import { DeadlineTag } from "../complaints/deadline";
 import { ComplaintIntake } from "../complaints/intake";
@@ -98,19 +100,21 @@ function BelongingFacts({ belonging }: { belonging: Belonging }) {
       {belonging.tier && (
         <Typography.Text>
           <Tag color="gold">{t(`tier.${belonging.tier.tier}`)}</Tag>
-          {t("customer.monthlyAverage")} {formatMoney(belonging.tier.average, "CNY")}
+          {t("customer.monthlyAverage")} {formatRounded(belonging.tier.average, "CNY")}
           {belonging.tier.watch && <Tag color="orange">{t("customer.watch")}</Tag>}
         </Typography.Text>
       )}
       <Flex gap={4} wrap>
         {belonging.memberships.map((membership) => (
-          <Link
+          <Permitted
             key={membership.segment_id}
-            to="/segments/$segmentId"
-            params={{ segmentId: membership.segment_id }}
+            permission="segment:read"
+            otherwise={<Tag color="blue">{membership.name}</Tag>}
           >
-            <Tag color="blue">{membership.name}</Tag>
-          </Link>
+            <Link to="/segments/$segmentId" params={{ segmentId: membership.segment_id }}>
+              <Tag color="blue">{membership.name}</Tag>
+            </Link>
+          </Permitted>
         ))}
       </Flex>
       {belonging.memberships.length === 0 && (
@@ -123,48 +127,36 @@ function BelongingFacts({ belonging }: { belonging: Belonging }) {
 function ComplaintList({ complaints }: { complaints: Complaints }) {
   const { t } = useTranslation();
   return (
-    <List
-      size="small"
-      dataSource={complaints.items}
-      locale={{ emptyText: <Empty image={Empty.PRESENTED_IMAGE_SIMPLE} description={t("complaint.none")} /> }}
-      renderItem={(complaint) => (
-        <List.Item>
-          <Flex gap={8} wrap align="center">
-            <Link to="/complaints/$complaintId" params={{ complaintId: complaint.complaint_id }}>
-              {complaint.complaint_number}
-            </Link>
-            <Tag color={COMPLAINT_COLORS[complaint.state]}>{t(`complaintState.${complaint.state}`)}</Tag>
-            <DeadlineTag deadline={complaint.statutory} />
-          </Flex>
-        </List.Item>
-      )}
-    />
+    <Rows empty={t("complaint.noneOfCustomer")}>
+      {complaints.items.map((complaint) => (
+        <Flex key={complaint.complaint_id} gap={8} wrap align="center">
+          <Link to="/complaints/$complaintId" params={{ complaintId: complaint.complaint_id }}>
+            {complaint.complaint_number}
+          </Link>
+          <Tag color={COMPLAINT_COLORS[complaint.state]}>{t(`complaintState.${complaint.state}`)}</Tag>
+          <DeadlineTag deadline={complaint.statutory} />
+        </Flex>
+      ))}
+    </Rows>
   );
 }
 
 function CampaignList({ campaigns }: { campaigns: Campaigns }) {
   const { t } = useTranslation();
   return (
-    <List
-      size="small"
-      dataSource={campaigns.items}
-      locale={{ emptyText: <Empty image={Empty.PRESENTED_IMAGE_SIMPLE} description={t("campaign.none")} /> }}
-      renderItem={(campaign) => (
-        <List.Item>
-          <Flex gap={8} wrap align="center">
-            <Link to="/campaigns/$campaignId" params={{ campaignId: campaign.campaign_id }}>
-              {campaign.name}
-            </Link>
-            {campaign.reason && <Tag>{t(`reason.${campaign.reason}`)}</Tag>}
-            {campaign.delivery_state && (
-              <Tag color="blue">{t(`deliveryState.${campaign.delivery_state}`)}</Tag>
-            )}
-            {campaign.conversions > 0 && <Tag color="green">{t("funnel.converted")}</Tag>}
-            <Typography.Text type="secondary">{formatInstant(campaign.decided_at)}</Typography.Text>
-          </Flex>
-        </List.Item>
-      )}
-    />
+    <Rows empty={t("campaign.noneOfCustomer")}>
+      {campaigns.items.map((campaign) => (
+        <Flex key={campaign.campaign_id} gap={8} wrap align="center">
+          <Link to="/campaigns/$campaignId" params={{ campaignId: campaign.campaign_id }}>
+            {campaign.name}
+          </Link>
+          {campaign.reason && <Tag>{t(`reason.${campaign.reason}`)}</Tag>}
+          {campaign.delivery_state && <Tag color="blue">{t(`deliveryState.${campaign.delivery_state}`)}</Tag>}
+          {campaign.conversions > 0 && <Tag color="green">{t("funnel.converted")}</Tag>}
+          <Typography.Text type="secondary">{formatInstant(campaign.decided_at)}</Typography.Text>
+        </Flex>
+      ))}
+    </Rows>
   );
 }
 

@@ -10,17 +10,12 @@ import { Listing, nextCursor } from "../../shared/listing";
 import { useUnitName } from "../../shared/organization";
 import { Page } from "../../shared/page";
 import { useStoredState } from "../../shared/stored-state";
+import { FIRST_FILTERS, type Filters } from "./filters";
 
 type Customer = Item<"/api/v1/customers">;
 type Kind = Customer["kind"];
 
 const KINDS: readonly Kind[] = ["individual", "sole_proprietor", "company", "institution"];
-
-interface Filters {
-  q: string;
-  kind: Kind | null;
-  mine: boolean;
-}
 
 function useCustomers(filters: Filters) {
   return useInfiniteQuery({
@@ -75,11 +70,7 @@ function useColumns(): TableColumnsType<Customer> {
 export function CustomersPage() {
   const { t } = useTranslation();
   const hasBook = useSession().staff_id !== null;
-  const [filters, setFilters] = useStoredState<Filters>("customers.filters", {
-    q: "",
-    kind: null,
-    mine: false,
-  });
+  const [filters, setFilters] = useStoredState<Filters>("customers.filters", FIRST_FILTERS);
   const [typed, setTyped] = useState(filters.q);
   const pages = useCustomers(filters);
   return (

@@ -24,6 +24,7 @@ import { useAct } from "../../shared/act";
 import { formatCount, formatInstant, formatMoney } from "../../shared/format";
 import { Listing, nextCursor } from "../../shared/listing";
 import { Page } from "../../shared/page";
+import { Permitted } from "../../shared/permitted";
 import { ProblemAlert } from "../../shared/problem-alert";
 import { type Rule, ruleLines } from "./rule-words";
 import { type Segment, SegmentModal } from "./segment-form";
@@ -79,9 +80,11 @@ function Explanation({ segmentId, customerId }: { segmentId: string; customerId:
   }
   return (
     <Flex vertical gap={12}>
-      <Link to="/customers/$customerId" params={{ customerId }}>
-        {t("complaint.openCustomer")}
-      </Link>
+      <Permitted permission="customer:read">
+        <Link to="/customers/$customerId" params={{ customerId }}>
+          {t("complaint.openCustomer")}
+        </Link>
+      </Permitted>
       {explanation.data.leaves.map((leaf) => (
         <Card
           key={leaf.pointer}
@@ -130,9 +133,11 @@ function Members({ segmentId }: { segmentId: string }) {
       title: t("customer.number"),
       dataIndex: "customer_number",
       render: (number: string, row) => (
-        <Link to="/customers/$customerId" params={{ customerId: row.customer_id }}>
-          {number}
-        </Link>
+        <Permitted permission="customer:read" otherwise={number}>
+          <Link to="/customers/$customerId" params={{ customerId: row.customer_id }}>
+            {number}
+          </Link>
+        </Permitted>
       ),
     },
     { title: t("segment.since"), dataIndex: "valid_from", render: formatInstant },
