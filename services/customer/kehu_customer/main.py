@@ -10,6 +10,7 @@ from kehu_chassis.crypto import KeyRing, check_keys
 from kehu_chassis.definition import Runtime, ServiceDefinition, migrations_of
 from kehu_chassis.subscription import Subscription
 from kehu_chassis.timers import TimerHandler
+from kehu_customer.accounts.jobs import RETENTION, retention, schedule_retention
 from kehu_customer.accounts.routes import routes as account_routes
 from kehu_customer.consents.routes import resolution_routes
 from kehu_customer.consents.routes import routes as consent_routes
@@ -37,6 +38,7 @@ async def _open_resources(runtime: Runtime) -> AsyncIterator[CustomerResources]:
     async with runtime.database.begin() as tx:
         await check_keys(tx, ring)
         await schedule_reindex(tx, resources, at=runtime.clock.now())
+        await schedule_retention(tx, at=runtime.clock.now())
     yield resources
 
 
@@ -45,7 +47,10 @@ def _subscriptions(runtime: Runtime) -> Sequence[Subscription]:
 
 
 def _timers(runtime: Runtime) -> Mapping[str, TimerHandler]:
-    return {REINDEX: reindexer(cast("CustomerResources", runtime.resources).vault)}
+    return {
+        REINDEX: reindexer(cast("CustomerResources", runtime.resources).vault),
+        RETENTION: retention(runtime.clock),
+    }
 
 
 DEFINITION: Final = ServiceDefinition(

@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, desc, select, true
+from sqlalchemy import ColumnElement, Subquery, and_, desc, or_, select, true
 from sqlalchemy.dialects.postgresql import distinct_on
 
-from kehu_chassis.database import Transaction
+from kehu_chassis.database import Record, Transaction
 from kehu_chassis.paging import PageQuery, PageRows, keyset, page_rows
 from kehu_chassis.scope import within_scope_subject
 from kehu_contracts.codes import ProductClass, TransactionKind
 from kehu_customer.accounts.rules import Balance, in_minor_units, shown_balance
-from kehu_customer.accounts.tables import account_holders, accounts, holder_roles, transactions
+from kehu_customer.accounts.tables import account_holders, account_months, accounts, holder_roles, transactions
 from kehu_customer.kinship import party_ids
 
 __all__ = ["TransactionFilter", "accounts_of", "transactions_of"]
 
 
+_FIRST_MONTHS: Final = 3
+_WIDER: Final = 4
+"""How many months are opened first, and how many times more when they did not fill the page."""
 _ORDER: Final = (transactions.c.business_date, transactions.c.position, transactions.c.id)
 
 
@@ -97,6 +100,9 @@ def _account(row: Mapping[str, Any]) -> dict[str, Any]:
 async def transactions_of(tx: Transaction, customer_id: UUID, page: PageQuery, wanted: TransactionFilter) -> PageRows:
     """A page of the movements on all accounts that a party holds, newest first.
 
+    Only the partitions of months are opened in which the accounts have movements, a few at first: most pages are full by
+    then, whatever the number of years that stand behind them.
+
     Raises:
         NotFound: there is no such customer in the caller's reach.
     """
@@ -107,14 +113,49 @@ async def transactions_of(tx: Transaction, customer_id: UUID, page: PageQuery, w
         .where(account_holders.c.customer_id.in_(ids), within_scope_subject(account_holders.c.customer_id))
         .subquery("held")
     )
-    own = select(transactions).where(transactions.c.account_id == held.c.account_id, *_conditions(wanted))
-    # Each account's newest are read from the index's end; only those few are brought into one order.
-    newest = keyset(own, _ORDER, page, descending=True).lateral("newest")
-    statement = select(newest).select_from(held.join(newest, true()))
-    order = (newest.c.business_date, newest.c.position, newest.c.id)
-    rows = await tx.all(keyset(statement, order, page, descending=True))
+    rows: list[Record] = []
+    months = await _months_of(tx, held, page, wanted)
+    span = _FIRST_MONTHS
+    while months and len(rows) <= page.limit:
+        some, months = months[:span], months[span:]
+        own = select(transactions).where(
+            transactions.c.account_id == held.c.account_id, _within(some, span), *_conditions(wanted)
+        )
+        span *= _WIDER
+        missing = replace(page, limit=page.limit - len(rows))
+        # Each account's newest are read from the index's end; only those few are brought into one order.
+        newest = keyset(own, _ORDER, missing, descending=True).lateral("newest")
+        order = (newest.c.business_date, newest.c.position, newest.c.id)
+        statement = select(newest).select_from(held.join(newest, true()))
+        rows += await tx.all(keyset(statement, order, missing, descending=True))
     found = page_rows(rows, page, ("business_date", "position", "id"))
     return {"items": [_transaction(row) for row in found["items"]], "next_cursor": found["next_cursor"]}
+
+
+async def _months_of(tx: Transaction, held: Subquery, page: PageQuery, wanted: TransactionFilter) -> list[date]:
+    """First days of the months in which the accounts have movements that may be on this page, the newest first."""
+    month = account_months.c.month
+    statement = select(month).distinct().join(held, held.c.account_id == account_months.c.account_id)
+    ends = [day for day in (wanted.until, page.after[0] if page.after else None) if day is not None]
+    if ends:
+        statement = statement.where(month <= min(ends))
+    if wanted.since is not None:
+        statement = statement.where(month >= wanted.since.replace(day=1))
+    if wanted.account_id is not None:
+        statement = statement.where(account_months.c.account_id == wanted.account_id)
+    return [row["month"] for row in await tx.all(statement.order_by(month.desc()))]
+
+
+def _within(months: Sequence[date], span: int) -> ColumnElement[bool]:
+    # Month by month, so that PostgreSQL opens none between two that lie far apart; always as many, so that the same
+    # statement serves every time.
+    day = transactions.c.business_date
+    filled = [*months, *[months[-1]] * (span - len(months))]
+    return or_(*(and_(day >= month, day < _month_after(month)) for month in filled))
+
+
+def _month_after(month: date) -> date:
+    return date(month.year + month.month // 12, month.month % 12 + 1, 1)
 
 
 def _conditions(wanted: TransactionFilter) -> list[ColumnElement[bool]]:

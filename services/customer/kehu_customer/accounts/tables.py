@@ -116,3 +116,19 @@ Index(
     desc(transactions.c.position),
     desc(transactions.c.id),
 )
+
+# In which months an account has movements; a trigger on `transactions` keeps it.
+account_months = Table(
+    "account_months",
+    metadata,
+    Column("account_id", Uuid, primary_key=True),
+    Column("month", Date, primary_key=True),
+)
+
+# How long to keep what stands in partitions; NULL keeps everything. Set by the database's owner alone.
+retention_rules = Table(
+    "retention_rules",
+    metadata,
+    Column("what", Text, primary_key=True),
+    Column("keep_months", Integer),
+)
