@@ -1,0 +1,403 @@
+"""Webhooks against a real server of a partner's: signed, retried, given up, sent again, and kept away from our own."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import hashlib
+import hmac
+import json
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, field
+from datetime import timedelta
+from ipaddress import ip_network
+from typing import Any
+from uuid import UUID, uuid4
+
+import httpx
+import pytest
+from aiohttp import web
+
+from kehu_chassis.clock import FixedClock
+from kehu_chassis.database import Database
+from kehu_chassis.testing.events import Deliver
+from kehu_chassis.testing.http import TestApp
+from kehu_contracts.access import Role
+from kehu_contracts.customer import CustomerProfileChanged
+from kehu_gateway.sessions.sealing import Sealer
+from kehu_gateway.settings import Settings
+from kehu_gateway.streams.consumers import live_subscription
+from kehu_gateway.webhooks import delivery
+from kehu_gateway.webhooks.delivery import Deliverer
+from kehu_gateway.webhooks.rules import RETRIES, SECRET_OVERLAP
+from kehu_gateway.webhooks.sender import open_sender
+
+LIVE = live_subscription()
+TYPE = CustomerProfileChanged.event_type
+LOOPBACK = (ip_network("127.0.0.0/8"),)
+WEBHOOKS = "/api/v1/webhooks"
+
+
+@dataclass
+class Partner:
+    """A partner's server: what it got, and what it answers."""
+
+    address: str = ""
+    status: int = 204
+    headers: dict[str, str] = field(default_factory=dict)
+    taken: list[tuple[dict[str, str], bytes]] = field(default_factory=list)
+
+    async def answer(self, request: web.Request) -> web.Response:
+        self.taken.append(({name.lower(): value for name, value in request.headers.items()}, await request.read()))
+        return web.Response(status=self.status, headers=self.headers)
+
+
+@pytest.fixture
+async def partner() -> AsyncIterator[Partner]:
+    made = Partner()
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", made.answer)
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    made.address = f"http://127.0.0.1:{runner.addresses[0][1]}"
+    yield made
+    await runner.cleanup()
+
+
+@dataclass
+class Hooks:
+    """A gateway with an operator, and its worker's deliverer."""
+
+    app: TestApp
+    operator: httpx.AsyncClient
+    database: Database
+    deliver: Deliver
+    clock: FixedClock
+    allowed: tuple[Any, ...]
+
+    async def register(self, url: str, *types: str) -> dict[str, Any]:
+        body = {"name": "Partner", "url": url, "event_types": types or (TYPE,)}
+        answer = await self.operator.post(WEBHOOKS, json=body)
+        assert answer.status_code == 201, answer.text
+        made: dict[str, Any] = answer.json()
+        return made
+
+    async def secret(self, webhook: dict[str, Any]) -> bytes:
+        told = (await self.operator.get(f"{WEBHOOKS}/{webhook['webhook_id']}/secret")).json()["secret"]
+        return base64.b64decode(told.removeprefix("whsec_"))
+
+    async def happen(self, count: int = 1) -> None:
+        await self.deliver(LIVE, [self.event() for _ in range(count)])
+
+    def event(self) -> CustomerProfileChanged:
+        return CustomerProfileChanged(customer_id=uuid4(), changed=("employer",), changed_at=self.clock.now())
+
+    async def send(self) -> int:
+        """One round of the worker, to its end."""
+        settings = self.app.runtime.settings
+        assert isinstance(settings, Settings)
+        deliverer = Deliverer(self.database, Sealer(settings.session_key), self.allowed)
+        async with open_sender(self.allowed) as sender:
+            begun = await deliverer.begin(sender)
+            await deliverer.settled()
+        return begun
+
+    async def deliveries(self, webhook: dict[str, Any]) -> list[dict[str, Any]]:
+        answer = await self.operator.get(f"{WEBHOOKS}/{webhook['webhook_id']}/deliveries")
+        assert answer.status_code == 200, answer.text
+        items: list[dict[str, Any]] = answer.json()["items"]
+        return items
+
+    async def wait_out(self) -> None:
+        """Let the time until the next attempt pass."""
+        async with self.database.begin() as tx:
+            await tx.connection.execute("UPDATE webhook_deliveries SET next_attempt_at = now() WHERE state = 'pending'")
+
+
+OpenGateway = Callable[..., Awaitable[TestApp]]
+
+
+@pytest.fixture
+async def hooks_of(
+    open_gateway: OpenGateway, worker_database: Database, deliver: Deliver, clock: FixedClock
+) -> Callable[..., Awaitable[Hooks]]:
+    async def made(allowed: tuple[Any, ...]) -> Hooks:
+        app = await open_gateway(webhook_networks=allowed)
+        app.runtime.verifier = app.issuer.verifier()
+        operator = await app.client(Role.OPERATOR, subject="operator")
+        return Hooks(app, operator, worker_database, deliver, clock, allowed)
+
+    return made
+
+
+@pytest.fixture
+async def hooks(hooks_of: Callable[..., Awaitable[Hooks]]) -> Hooks:
+    return await hooks_of(LOOPBACK)
+
+
+def is_signed(headers: dict[str, str], body: bytes, secret: bytes) -> bool:
+    text = f"{headers['webhook-id']}.{headers['webhook-timestamp']}.".encode() + body
+    wanted = "v1," + base64.b64encode(hmac.new(secret, text, hashlib.sha256).digest()).decode()
+    return wanted in headers["webhook-signature"].split(" ")
+
+
+async def test_an_event_of_a_wanted_type_arrives_signed_and_once(hooks: Hooks, partner: Partner) -> None:
+    webhook = await hooks.register(f"{partner.address}/kehu")
+    await hooks.register(f"{partner.address}/other", "kehu.complaint.received")
+    event = hooks.event()
+    [message] = await hooks.deliver(LIVE, [event])
+    await hooks.deliver(LIVE, [message])
+    assert (await hooks.send(), await hooks.send()) == (1, 0)
+    [(headers, body)] = partner.taken
+    assert is_signed(headers, body, await hooks.secret(webhook))
+    assert not is_signed(headers, body + b" ", await hooks.secret(webhook))
+    assert headers["content-type"] == "application/cloudevents+json"
+    assert "authorization" not in headers
+    assert "cookie" not in headers
+    told = json.loads(body)
+    assert (told["id"], told["type"], told["sequence"]) == (str(message.id), TYPE, 1)
+    assert told["data"]["customer_id"] == str(event.customer_id)
+    [kept] = await hooks.deliveries(webhook)
+    assert (kept["state"], kept["attempts"], kept["last_status"]) == ("delivered", 1, 204)
+    async with hooks.database.begin() as tx:
+        assert await tx.connection.fetchval("SELECT count(*) FROM webhook_deliveries WHERE body IS NOT NULL") == 0
+
+
+async def test_a_failing_receiver_is_tried_again_with_a_fresh_signature_and_then_given_up(
+    hooks: Hooks, partner: Partner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    times = iter(range(100))
+    now = delivery.technical_now() + timedelta(seconds=60)
+    monkeypatch.setattr(delivery, "technical_now", lambda: now + timedelta(seconds=next(times)))
+    webhook = await hooks.register(partner.address)
+    partner.status = 500
+    await hooks.happen()
+    attempts = len(RETRIES) + 1
+    for attempt in range(1, attempts + 1):
+        assert await hooks.send() == 1
+        assert await hooks.send() == 0
+        [kept] = await hooks.deliveries(webhook)
+        assert (kept["attempts"], kept["last_status"], kept["last_error"]) == (attempt, 500, "status")
+        await hooks.wait_out()
+    assert kept["state"] == "dead"
+    assert await hooks.send() == 0
+    assert len({headers["webhook-timestamp"] for headers, _ in partner.taken}) == attempts
+    assert len({headers["webhook-id"] for headers, _ in partner.taken}) == 1
+    shown = (await hooks.operator.get(f"{WEBHOOKS}/{webhook['webhook_id']}")).json()
+    assert (shown["pending"], shown["dead"]) == (0, 1)
+
+
+async def test_a_dead_message_is_sent_again_on_an_operators_word(hooks: Hooks, partner: Partner) -> None:
+    webhook = await hooks.register(partner.address)
+    await hooks.happen()
+    async with hooks.database.begin() as tx:
+        await tx.connection.execute("UPDATE webhook_deliveries SET state = 'dead', settled_at = now(), attempts = 8")
+    [dead] = await hooks.deliveries(webhook)
+    path = f"{WEBHOOKS}/{webhook['webhook_id']}/deliveries/{dead['delivery_id']}/redrives"
+    assert (await hooks.operator.post(path, json={"reason": "They are up again"})).status_code == 202
+    again = await hooks.operator.post(path, json={"reason": "Twice"})
+    assert (again.status_code, again.json()["code"]) == (409, "webhook.not_dead")
+    other = await hooks.operator.post(path.replace(dead["delivery_id"], str(uuid4())), json={"reason": "No"})
+    assert other.status_code == 404
+    assert await hooks.send() == 1
+    [kept] = await hooks.deliveries(webhook)
+    assert (kept["state"], kept["attempts"]) == ("delivered", 1)
+    async with hooks.database.begin() as tx:
+        audited = await tx.connection.fetch("SELECT actor, reason FROM audit WHERE action = 'webhook.redriven'")
+    assert [tuple(row) for row in audited] == [("operator", "They are up again")]
+
+
+async def test_a_worker_that_dies_in_mid_delivery_lets_the_message_go_again(hooks: Hooks, partner: Partner) -> None:
+    webhook = await hooks.register(partner.address)
+    await hooks.happen()
+    async with hooks.database.begin() as tx:
+        leased = await tx.connection.fetch(
+            delivery._TAKE, delivery.technical_now(), 4, delivery.technical_now() + delivery.LEASE, []
+        )
+    assert len(leased) == 1
+    assert await hooks.send() == 0
+    await hooks.wait_out()
+    assert await hooks.send() == 1
+    assert [kept["state"] for kept in await hooks.deliveries(webhook)] == ["delivered"]
+
+
+async def test_a_new_secret_signs_beside_the_old_one_for_a_day(hooks: Hooks, partner: Partner) -> None:
+    webhook = await hooks.register(partner.address)
+    old = await hooks.secret(webhook)
+    path = f"{WEBHOOKS}/{webhook['webhook_id']}"
+    assert (await hooks.operator.post(f"{path}/secrets")).status_code == 201
+    told = (await hooks.operator.get(f"{path}/secret")).json()
+    assert told["previous_secret"] == "whsec_" + base64.b64encode(old).decode()
+    new = await hooks.secret(webhook)
+    assert new != old
+    await hooks.happen()
+    await hooks.send()
+    async with hooks.database.begin() as tx:
+        await tx.connection.execute(
+            "UPDATE webhooks SET previous_until = previous_until - $1::interval", SECRET_OVERLAP
+        )
+    await hooks.happen()
+    await hooks.send()
+    (first, body), (second, other) = partner.taken
+    assert is_signed(first, body, new)
+    assert is_signed(first, body, old)
+    assert is_signed(second, other, new)
+    assert not is_signed(second, other, old)
+    assert (await hooks.operator.get(f"{path}/secret")).json()["previous_secret"] is None
+
+
+async def test_secrets_stand_nowhere_in_clear_and_who_read_one_is_recorded(hooks: Hooks, partner: Partner) -> None:
+    webhook = await hooks.register(partner.address)
+    secret = await hooks.secret(webhook)
+    shown = (await hooks.operator.get(f"{WEBHOOKS}/{webhook['webhook_id']}")).text
+    async with hooks.database.begin() as tx:
+        sealed = await tx.connection.fetchval("SELECT secret FROM webhooks")
+        deeds = [row["action"] for row in await tx.connection.fetch("SELECT action FROM audit ORDER BY audit_id")]
+    for kept in (sealed, shown.encode()):
+        assert secret not in kept
+        assert base64.b64encode(secret) not in kept
+    assert deeds == ["webhook.registered", "webhook.secret_revealed"]
+
+
+async def test_a_redirect_is_a_failure_and_is_not_followed(hooks: Hooks, partner: Partner) -> None:
+    webhook = await hooks.register(f"{partner.address}/here")
+    partner.status, partner.headers = 307, {"Location": f"{partner.address}/there"}
+    await hooks.happen()
+    await hooks.send()
+    assert len(partner.taken) == 1
+    [kept] = await hooks.deliveries(webhook)
+    assert (kept["state"], kept["last_status"]) == ("pending", 307)
+
+
+async def test_an_endpoint_that_hangs_holds_up_none_but_itself(hooks: Hooks, partner: Partner) -> None:
+    hanging = asyncio.Event()
+
+    async def hang(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await hanging.wait()
+        writer.close()
+        del reader
+
+    async with await asyncio.start_server(hang, "127.0.0.1", 0) as server:
+        slow = await hooks.register(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/")
+        quick = await hooks.register(partner.address)
+        await hooks.happen(10)
+        settings = hooks.app.runtime.settings
+        assert isinstance(settings, Settings)
+        deliverer = Deliverer(hooks.database, Sealer(settings.session_key), LOOPBACK)
+        async with open_sender(LOOPBACK) as sender, asyncio.timeout(20):
+            while len(partner.taken) < 10:
+                await deliverer.begin(sender)
+                await asyncio.sleep(0.01)
+            assert deliverer._under_way[UUID(slow["webhook_id"])] == delivery.AT_ONCE
+            hanging.set()
+            await deliverer.settled()
+    states = [kept["state"] for kept in await hooks.deliveries(quick)]
+    assert states == ["delivered"] * 10
+    assert {kept["last_error"] for kept in await hooks.deliveries(slow)} == {"connection", None}
+
+
+async def test_a_name_that_leads_inside_is_refused_when_it_is_used(
+    hooks_of: Callable[..., Awaitable[Hooks]], partner: Partner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rebinding: the name was public when it was registered. There is one look-up for each attempt, and it is vetted."""
+    hooks = await hooks_of(())
+    port = partner.address.rpartition(":")[2]
+    webhook = await hooks.register(f"https://rebinding.example:{port}/")
+    asked: list[str] = []
+
+    async def look_up(host: str, *_: Any, **__: Any) -> list[Any]:
+        asked.append(host)
+        address = "93.184.215.14" if len(asked) > 1 else "127.0.0.1"
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, int(port)))]
+
+    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", look_up)
+    await hooks.happen()
+    await hooks.send()
+    assert asked == ["rebinding.example"]
+    [kept] = await hooks.deliveries(webhook)
+    assert (kept["state"], kept["last_error"], kept["last_status"]) == ("pending", "address_forbidden", None)
+    assert partner.taken == []
+
+
+@pytest.mark.parametrize("host", ["2130706433", "0x7f000001", "0177.0.0.1", "127.1", "localhost"])
+async def test_other_spellings_of_this_machine_lead_nowhere(
+    host: str, hooks_of: Callable[..., Awaitable[Hooks]], partner: Partner
+) -> None:
+    hooks = await hooks_of(())
+    webhook = await hooks.register(f"https://{host}:{partner.address.rpartition(':')[2]}/")
+    await hooks.happen()
+    await hooks.send()
+    [kept] = await hooks.deliveries(webhook)
+    assert kept["last_error"] in {"address_forbidden", "connection"}
+    assert kept["last_status"] is None
+    assert partner.taken == []
+
+
+async def test_what_was_allowed_once_is_asked_again_at_each_attempt(hooks: Hooks, partner: Partner) -> None:
+    webhook = await hooks.register(partner.address)
+    await hooks.happen()
+    stricter = Hooks(hooks.app, hooks.operator, hooks.database, hooks.deliver, hooks.clock, ())
+    await stricter.send()
+    [kept] = await hooks.deliveries(webhook)
+    assert kept["last_error"] == "not_https"
+    assert partner.taken == []
+
+
+@pytest.mark.parametrize(
+    ("body", "pointer", "code"),
+    [
+        ({"url": "https://169.254.169.254/"}, "/url", "address_forbidden"),
+        ({"url": "http://partner.example/"}, "/url", "not_https"),
+        ({"event_types": ["kehu.customer.state"]}, "/event_types", "unknown_type"),
+    ],
+)
+async def test_what_may_not_be_registered_is_refused_and_nothing_is_kept(
+    body: dict[str, Any], pointer: str, code: str, hooks_of: Callable[..., Awaitable[Hooks]]
+) -> None:
+    hooks = await hooks_of(())
+    good = {"name": "Partner", "url": "https://partner.example/", "event_types": [TYPE]}
+    answer = await hooks.operator.post(WEBHOOKS, json={**good, **body})
+    assert answer.status_code == 422
+    [error] = answer.json()["errors"]
+    assert (error["pointer"], error["code"]) == (f"#{pointer}", code)
+    assert (await hooks.operator.get(WEBHOOKS)).json() == []
+    async with hooks.database.begin() as tx:
+        assert await tx.connection.fetchval("SELECT count(*) FROM audit") == 0
+
+
+async def test_only_operators_register_and_change_endpoints(hooks: Hooks, partner: Partner) -> None:
+    webhook = await hooks.register(partner.address)
+    body = {"name": "Partner", "url": "https://partner.example/", "event_types": [TYPE]}
+    path = f"{WEBHOOKS}/{webhook['webhook_id']}"
+    for role in (Role.SYSTEM, Role.COMPLIANCE, Role.BRANCH_HEAD, Role.AUDITOR):
+        client = await hooks.app.client(role, staff_id=uuid4())
+        refused = [
+            await client.post(WEBHOOKS, json=body),
+            await client.patch(path, json={"active": False}, headers={"If-Match": '"1"'}),
+            await client.get(f"{path}/secret"),
+            await client.post(f"{path}/secrets"),
+            await client.delete(path),
+        ]
+        assert {answer.status_code for answer in refused} == {403}
+    assert (await hooks.operator.get(path)).json() == webhook
+
+
+async def test_an_endpoint_is_changed_paused_and_removed(hooks: Hooks, partner: Partner) -> None:
+    webhook = await hooks.register(partner.address)
+    path = f"{WEBHOOKS}/{webhook['webhook_id']}"
+    await hooks.happen()
+    paused = await hooks.operator.patch(path, json={"active": False}, headers={"If-Match": '"1"'})
+    assert (paused.status_code, paused.json()["active"], paused.headers["ETag"]) == (200, False, '"2"')
+    stale = await hooks.operator.patch(path, json={"name": "x"}, headers={"If-Match": '"1"'})
+    assert stale.status_code == 412
+    await hooks.happen()
+    assert await hooks.send() == 0
+    resumed = await hooks.operator.patch(path, json={"active": True}, headers={"If-Match": '"2"'})
+    assert resumed.json()["pending"] == 1
+    assert await hooks.send() == 1
+    assert (await hooks.operator.delete(path)).status_code == 204
+    assert (await hooks.operator.get(path)).status_code == 404
+    async with hooks.database.begin() as tx:
+        assert await tx.connection.fetchval("SELECT count(*) FROM webhook_deliveries") == 0
