@@ -60,6 +60,10 @@ class Consumer:
         self._stopping = asyncio.Event()
         self._reported: tuple[str, str | None, int] | None = None
         self._report_at = 0.0
+        # There from the start: what Prometheus first sees as 1 has, for it, not risen.
+        metrics.GAPS.labels(subscription=subscription.name)
+        metrics.EVENT_DELAY.labels(subscription=subscription.name)
+        metrics.CONSUMER_STOPPED.labels(subscription=subscription.name)
 
     def stop(self) -> None:
         """Finish the batch under way, commit, leave the group."""

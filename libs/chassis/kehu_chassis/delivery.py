@@ -7,11 +7,14 @@ that cannot be handled stops none but those of its own key. Nothing here knows K
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import Any, Final
 
 import structlog
+from opentelemetry.trace import SpanKind
 
 from kehu_chassis import dead_letters, inbox, metrics
 from kehu_chassis.clock import Clock, technical_now
@@ -20,7 +23,7 @@ from kehu_chassis.failures import describe
 from kehu_chassis.message import Message, Refused, from_row
 from kehu_chassis.scope import EVERYTHING
 from kehu_chassis.subscription import Subscription
-from kehu_chassis.tracing import within_trace
+from kehu_chassis.tracing import is_sampled, record_ended, within_trace
 
 __all__ = ["RETRIABLE", "Delivery", "TooManyDeadLetters"]
 
@@ -77,14 +80,37 @@ class Delivery:
                 await self.batch(messages[size // 2 :])
 
     async def _together(self, messages: Sequence[Message]) -> None:
+        started = time.time_ns()
         async with self._database.begin(scope=EVERYTHING, side_effects=self._side_effects) as tx:
             received = await inbox.receive(tx, self._subscription, messages)
             if received.fresh:
                 _refuse_problems(received.fresh)
-                # A batch of one goes on with the trace of its message; a larger one belongs to no single trace.
-                with within_trace(received.fresh[0].traceparent if len(received.fresh) == 1 else None):
-                    await self._subscription.handle(tx, received.fresh)
+                # A batch of one goes on with the trace of its message; a larger one belongs to no single trace, and
+                # each of its messages gets a span in its own.
+                if len(received.fresh) == 1:
+                    with self._trace_of(received.fresh[0]):
+                        await self._subscription.handle(tx, received.fresh)
+                else:
+                    with within_trace(None):
+                        await self._subscription.handle(tx, received.fresh)
+        if len(received.fresh) > 1:
+            for message in received.fresh:
+                if is_sampled(message.traceparent):
+                    name, told = self._span_of(message)
+                    record_ended(name, message.traceparent, SpanKind.CONSUMER, started_ns=started, attributes=told)
         self._count(received)
+
+    def _trace_of(self, message: Message) -> AbstractContextManager[None]:
+        return within_trace(message.traceparent, *self._span_of(message))
+
+    def _span_of(self, message: Message) -> tuple[str, dict[str, str | int]]:
+        return f"{self._subscription.name} {message.type}", {
+            "messaging.system": "kafka",
+            "messaging.destination.name": message.topic,
+            "messaging.destination.partition.id": message.partition,
+            "messaging.kafka.offset": message.offset,
+            "messaging.message.id": str(message.id),
+        }
 
     async def _alone(self, message: Message) -> None:
         retries = self._subscription.retries
@@ -124,7 +150,7 @@ class Delivery:
         try:
             async with tx.savepoint():
                 _refuse_problems([message])
-                with within_trace(message.traceparent):
+                with self._trace_of(message):
                     await self._subscription.handle(tx, [message])
         except RETRIABLE:
             raise

@@ -94,6 +94,9 @@ TIMER_LATENESS: Final = Gauge("kehu_timer_lateness_seconds", "Business time sinc
 
 DATABASE_REFUSALS: Final = Counter("kehu_database_refusals", "Transactions refused for want of a connection", ["cause"])
 """`cause` is busy (the pool is too small or too slow) or down."""
+for _cause in ("busy", "down"):
+    # There from the start: what Prometheus first sees as 1 has, for it, not risen.
+    DATABASE_REFUSALS.labels(cause=_cause)
 DATABASE_WAIT: Final = Histogram(
     "kehu_database_wait_seconds",
     "How long a transaction waited for a connection, where that was a millisecond or more",
@@ -120,6 +123,8 @@ HTTP_DURATION: Final = Histogram(
 STREAMS_OPEN: Final = Gauge("kehu_streams_open", "Live streams that are open in this process")
 STREAMS_REFUSED: Final = Counter("kehu_streams_refused", "Live streams refused", ["reason"])
 """`reason` is caller (he has too many) or process (it has too many)."""
+for _reason in ("caller", "process"):
+    STREAMS_REFUSED.labels(reason=_reason)
 STREAMS_CUT: Final = Counter("kehu_streams_cut", "Live streams cut because their reader was too slow")
 WEBHOOK_ATTEMPTS: Final = Counter("kehu_webhook_attempts", "Attempts to deliver to a webhook", ["outcome"])
 """`outcome` is delivered, failed (tried again later) or dead."""

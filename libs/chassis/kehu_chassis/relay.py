@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections.abc import Mapping, Sequence
 from datetime import UTC
 from functools import lru_cache
@@ -23,11 +24,13 @@ import structlog
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 from aiokafka.partitioner import murmur2
+from opentelemetry.trace import SpanKind
 
 from kehu_chassis import metrics
 from kehu_chassis.database import TRANSIENT, Database
 from kehu_chassis.failures import describe, pause
 from kehu_chassis.kafka import Kafka
+from kehu_chassis.tracing import is_sampled, record_ended
 
 __all__ = ["Relay"]
 
@@ -158,14 +161,26 @@ class Relay:
         while row is not None:
             batch = producer.create_batch()
             positions: list[int] = []
+            traced: list[str] = []
             while row is not None and self._append(batch, row):
                 positions.append(row["position"])
+                if is_sampled(row["traceparent"]):
+                    traced.append(row["traceparent"])
                 row = next(remaining, None)
             if not positions:
                 raise KafkaError(f"an event of {topic} is larger than a batch may be")
+            started = time.time_ns()
             acknowledged = await producer.send_batch(batch, topic, partition=partition)
             await acknowledged
             sent += positions
+            for traceparent in traced:
+                record_ended(
+                    f"send {self._kafka.logical(topic)}",
+                    traceparent,
+                    SpanKind.PRODUCER,
+                    started_ns=started,
+                    attributes={"messaging.system": "kafka", "messaging.destination.partition.id": partition},
+                )
         return sent
 
     def _append(self, batch: Any, row: Any) -> bool:
