@@ -171,9 +171,9 @@ def test_a_service_sees_no_password_but_its_own(containers: Containers, service:
 
 def test_the_demo_bank_refuses_to_be_a_real_one(containers: Containers) -> None:
     # Its issuer knows users whose passwords everybody knows.
-    containers.compose("run", "--rm", "--no-deps", "secrets", KEHU_ENVIRONMENT="production")
+    containers.compose("run", "--rm", "--no-deps", "--no-TTY", "secrets", KEHU_ENVIRONMENT="production")
     try:
         told = containers.compose("run", "--rm", "--no-deps", "--no-TTY", "gateway", "api", fails=True)
     finally:
-        containers.compose("run", "--rm", "--no-deps", "secrets")
+        containers.compose("run", "--rm", "--no-deps", "--no-TTY", "secrets")
     assert "runs in the environment demo only: name another issuer" in told
