@@ -19,6 +19,7 @@ from rich.table import Table
 from kehu_chassis.clock import SuiteClock
 from kehu_chassis.testing.servers import ServerFailed
 from kehu_local import clock, lock
+from kehu_local.audit import audit
 from kehu_local.dead_letters import dead_letters
 from kehu_local.failures import Failed
 from kehu_local.importers.commands import imports
@@ -45,6 +46,7 @@ app.add_typer(clock_commands, name="clock")
 app.add_typer(topic_commands, name="topics")
 app.add_typer(dead_letters, name="dead-letters")
 app.add_typer(imports, name="import")
+app.add_typer(audit, name="audit")
 recovery.register(app)
 
 out = Console(highlight=False, soft_wrap=True)

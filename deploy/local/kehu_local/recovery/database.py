@@ -93,13 +93,21 @@ async def dump(snapshot: Snapshot, dsn: str, data: Path, keys: Path) -> list[dic
         rows = f"SELECT {columns} FROM {table.name}"  # noqa: S608  names from the catalogue
         wrapped = f"SELECT {table.identity}, wrapped_key FROM {table.name}"  # noqa: S608  the same
         for query, folder in ((rows, data / ROWS), (wrapped, keys / KEYS)):
-            with gzip_writer(folder / f"{table.name}.copy.gz") as file:
-                await snapshot.connection.copy_from_query(query, output=file.write)
+            await _copy_out(snapshot.connection, query, folder / f"{table.name}.copy.gz")
     selected = [f"--schema={schema}" for schema in SCHEMAS]
     selected += [f"--exclude-table-data={table.name}" for table in snapshot.key_tables]
     options = ["--format=directory", f"--jobs={JOBS}", "--compress=gzip:1", f"--snapshot={snapshot.id}"]
     _run("pg_dump", dsn, [*options, *selected, f"--file={data / DUMP}"])
     return [asdict(table) for table in snapshot.key_tables]
+
+
+async def _copy_out(connection: Any, query: str, path: Path) -> None:
+    with gzip_writer(path) as file:
+
+        async def write(data: bytes) -> None:
+            file.write(data)
+
+        await connection.copy_from_query(query, output=write, timeout=None)
 
 
 async def is_empty(dsn: str) -> bool:
