@@ -160,6 +160,20 @@ async def test_a_session_that_rests_too_long_is_over(browser: httpx.AsyncClient,
         assert (await browser.get("/auth/session")).status_code == 401
 
 
+async def test_a_live_stream_that_opens_itself_again_keeps_no_session_awake(
+    browser: httpx.AsyncClient, gateway: TestApp, steps: Any
+) -> None:
+    with time_machine.travel("2026-03-02T09:00:00Z", tick=False) as time:
+        await steps.log_in(browser)
+        session_id = browser.cookies["kehu_session"]
+        sessions = gateway.runtime.resources.sessions
+        for _ in range(2):
+            time.shift(14 * 60)
+            assert await sessions.find(session_id, is_use=False) is not None
+        time.shift(3 * 60)
+        assert await sessions.find(session_id, is_use=False) is None
+
+
 async def test_no_session_lasts_longer_than_its_life(browser: httpx.AsyncClient, steps: Any) -> None:
     with time_machine.travel("2026-03-02T09:00:00Z", tick=False) as time:
         await steps.log_in(browser)

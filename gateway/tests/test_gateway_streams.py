@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import signal
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
@@ -15,8 +16,10 @@ import httpx
 import pytest
 import uvicorn
 
+from kehu_chassis import server
 from kehu_chassis.clock import FixedClock, technical_now
 from kehu_chassis.database import Database
+from kehu_chassis.server import ApiServer, guarded_protocol
 from kehu_chassis.testing.events import Deliver
 from kehu_chassis.testing.http import TestApp
 from kehu_chassis.testing.plugin import Eventually
@@ -91,18 +94,19 @@ class Listener:
 @asynccontextmanager
 async def served(app: TestApp) -> AsyncIterator[str]:
     """The gateway on a port, as it is deployed."""
-    config = uvicorn.Config(app.app, port=0, log_config=None, access_log=False, lifespan="off", http="httptools")
-    server = uvicorn.Server(config)
+    protocol = guarded_protocol(app.runtime.settings)
+    config = uvicorn.Config(app.app, port=0, log_config=None, access_log=False, lifespan="off", http=protocol)
+    api = ApiServer(config, app.runtime.stopping.set)
     config.load()
-    server.lifespan = config.lifespan_class(config)
-    await server.startup()
-    serving = asyncio.create_task(server.main_loop())
-    [listening] = server.servers
+    api.lifespan = config.lifespan_class(config)
+    await api.startup()
+    serving = asyncio.create_task(api.main_loop())
+    [listening] = api.servers
     yield f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}"
-    app.runtime.stopping.set()
-    server.should_exit = True
+    # A stream that is open then must not be waited for.
+    api.handle_exit(signal.SIGTERM, None)
     await serving
-    await server.shutdown()
+    await api.shutdown()
 
 
 @pytest.fixture
@@ -399,7 +403,9 @@ async def test_a_flood_of_streams_is_refused_and_others_are_served(
         await eventually(is_free)
 
 
+@pytest.mark.parametrize("by", ["the stream", "the server"])
 async def test_a_reader_who_does_not_read_is_cut_off(
+    by: str,
     gateway: TestApp,
     address: str,
     bank: Bank,
@@ -407,7 +413,10 @@ async def test_a_reader_who_does_not_read_is_cut_off(
     eventually: Eventually,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(stream_routes, "SEND_WITHIN", 0.2)
+    if by == "the stream":
+        monkeypatch.setattr(stream_routes, "SEND_WITHIN", 0.2)
+    else:
+        monkeypatch.setattr(server._GuardedProtocol, "unread_timeout", 0.2)
     await bank.register()
     host, _, port = address.removeprefix("http://").partition(":")
     reader, writer = await asyncio.open_connection(host, int(port), limit=1)

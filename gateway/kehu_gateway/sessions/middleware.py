@@ -13,6 +13,7 @@ from kehu_gateway.resources import GatewayResources
 __all__ = ["SESSION_COOKIE", "CsrfRefused", "SessionMiddleware", "session_cookie"]
 
 SESSION_COOKIE: Final = "kehu_session"
+_LIVE: Final = "/api/v1/events"
 _SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
@@ -59,7 +60,7 @@ class SessionMiddleware:
 
     async def _add_token(self, scope: Scope, session_id: str) -> None:
         resources: GatewayResources = scope["app"].state.runtime.resources
-        session = await resources.sessions.find(session_id)
+        session = await resources.sessions.find(session_id, is_use=scope["path"] != _LIVE)
         if session is None:
             return
         if scope["method"] not in _SAFE:

@@ -146,8 +146,11 @@ class Sessions:
         principal, name = await self._identify(tokens, remembered["nonce"])
         return await self._begin(tokens, principal, name), remembered["return_to"]
 
-    async def find(self, session_id: str) -> Session | None:
-        """The session, its token renewed when it is about to expire; None when it is over."""
+    async def find(self, session_id: str, *, is_use: bool = True) -> Session | None:
+        """The session, its token renewed when it is about to expire; None when it is over.
+
+        What a page does by itself, such as opening its live stream again, is no use: it does not keep the session awake.
+        """
         digest = _digest(session_id)
         now = technical_now()
         async with self._database.begin(read_only=True) as tx:
@@ -155,10 +158,10 @@ class Sessions:
         if row is None or row["expires_at"] <= now or row["last_seen_at"] + self._idle <= now:
             return None
         if row["token_expires_at"] - now < _RENEW_BEFORE:
-            row = await self._renewed(session_id, row)
+            row = await self._renewed(session_id, row, is_use=is_use)
             if row is None:
                 return None
-        elif now - row["last_seen_at"] > _SEEN_EVERY:
+        elif is_use and now - row["last_seen_at"] > _SEEN_EVERY:
             async with self._database.begin() as tx:
                 await tx.execute(_SEE, {"digest": digest, "now": now})
         tokens = self._sealer.open(row["tokens"], purpose="session", context=session_id)
@@ -227,7 +230,7 @@ class Sessions:
             )
         return session_id
 
-    async def _renewed(self, session_id: str, row: Record) -> Record | None:
+    async def _renewed(self, session_id: str, row: Record, *, is_use: bool) -> Record | None:
         # One renewal at a time in this process. Another process may win the race for the refresh token, which serves
         # once: then its row is the one to go on with.
         lock = self._renewing.setdefault(session_id, asyncio.Lock())
@@ -249,7 +252,7 @@ class Sessions:
                     .values(
                         tokens=self._sealed({**held, **tokens}, session_id),
                         token_expires_at=_expiry(tokens, now),
-                        last_seen_at=now,
+                        last_seen_at=now if is_use else row["last_seen_at"],
                     )
                     .returning(sessions)
                 )

@@ -36,7 +36,7 @@ from kehu_chassis.dispatch import Dispatcher
 from kehu_chassis.health import health_routes
 from kehu_chassis.operations import operations_routes
 from kehu_chassis.problems import problem_schemas
-from kehu_chassis.server import guarded_protocol
+from kehu_chassis.server import ApiServer, guarded_protocol
 from kehu_chassis.settings import ServiceSettings
 from kehu_chassis.telemetry import TelemetryMiddleware, configure_logging, configure_tracing
 
@@ -163,8 +163,14 @@ def _clock(settings: ServiceSettings) -> Clock:
 def run_api(definition: ServiceDefinition, settings: ServiceSettings) -> None:
     """Serve HTTP until SIGTERM or SIGINT; then finish the requests under way."""
     _prepare(definition, settings, "api")
-    uvicorn.run(
-        create_app(definition, settings),
+    app = create_app(definition, settings)
+
+    def stop() -> None:
+        if app.state.runtime is not None:
+            app.state.runtime.stopping.set()
+
+    config = uvicorn.Config(
+        app,
         host=settings.host,
         port=settings.port,
         loop="uvloop",
@@ -180,6 +186,10 @@ def run_api(definition: ServiceDefinition, settings: ServiceSettings) -> None:
         timeout_keep_alive=75,
         backlog=2048,
     )
+    server = ApiServer(config, stop)
+    server.run()
+    if not server.started:
+        sys.exit(3)
 
 
 def run_worker(definition: ServiceDefinition, settings: ServiceSettings) -> None:

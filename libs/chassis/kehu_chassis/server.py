@@ -8,8 +8,11 @@ could hold memory and sockets for nothing.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
+from types import FrameType
 from typing import Any, Final
 
+import uvicorn
 from pydantic_core import to_json
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
@@ -24,10 +27,12 @@ from kehu_chassis.problems import (
 from kehu_chassis.settings import ServiceSettings
 from kehu_chassis.tracing import new_trace
 
-__all__ = ["guarded_protocol"]
+__all__ = ["ApiServer", "guarded_protocol"]
 
 _MAX_HEAD_BYTES: Final = 32_768
 _MAX_HEADERS: Final = 100
+_UNREAD_SECONDS: Final = 60.0
+"""How long a caller may leave an answer unread, once the buffers between us are full."""
 _ONCE: Final = frozenset({b"authorization", b"content-type", b"host", b"idempotency-key", b"if-match"})
 """Headers that would mean one thing to whoever takes the first and another to whoever takes the last."""
 
@@ -43,6 +48,7 @@ class _GuardedProtocol(HttpToolsProtocol):
     """
 
     head_timeout: float
+    unread_timeout = _UNREAD_SECONDS
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -50,6 +56,7 @@ class _GuardedProtocol(HttpToolsProtocol):
         self._head_bytes = 0
         self._piece = 0
         self._timer: asyncio.TimerHandle | None = None
+        self._unread: asyncio.TimerHandle | None = None
         self._problem: type[Problem] = MalformedRequest
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # As uvicorn has it.
@@ -58,6 +65,7 @@ class _GuardedProtocol(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_timer()
+        self._stop_unread()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -70,6 +78,15 @@ class _GuardedProtocol(HttpToolsProtocol):
             self._refuse(HeadTooLarge)
         elif self._timer is None:
             self._timer = self.loop.call_later(self.head_timeout, self._too_slow)
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        # Closing would wait for the reader, too.
+        self._unread = self.loop.call_later(self.unread_timeout, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        self._stop_unread()
+        super().resume_writing()
 
     def on_message_begin(self) -> None:
         self._is_in_head = True
@@ -127,6 +144,11 @@ class _GuardedProtocol(HttpToolsProtocol):
         self.transport.write(STATUS_LINE[problem.status] + head.encode() + body)
         self.transport.close()
 
+    def _stop_unread(self) -> None:
+        if self._unread is not None:
+            self._unread.cancel()
+            self._unread = None
+
     def _stop_timer(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
@@ -136,3 +158,21 @@ class _GuardedProtocol(HttpToolsProtocol):
 def guarded_protocol(settings: ServiceSettings) -> type[HttpToolsProtocol]:
     """The protocol for a server with these settings."""
     return type("GuardedProtocol", (_GuardedProtocol,), {"head_timeout": settings.head_timeout})
+
+
+class ApiServer(uvicorn.Server):
+    """Tells the application that it is to stop, before it waits for the answers under way.
+
+    Args:
+        config: uvicorn's.
+        on_stop: called with the signal; an answer without an end would otherwise be waited for.
+    """
+
+    def __init__(self, config: uvicorn.Config, on_stop: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._on_stop = on_stop
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Take the signal."""
+        self._on_stop()
+        super().handle_exit(sig, frame)
