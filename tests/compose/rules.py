@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import yaml
 
-__all__ = ["COMPOSE_RULES", "DOCKERFILES", "DOCKERFILE_RULES", "ROOT", "read_compose"]
+__all__ = ["COMPOSE_RULES", "DEPLOYABLES", "DOCKERFILES", "DOCKERFILE_RULES", "JOBS", "OUTWARD", "ROOT", "read_compose"]
 
 ROOT: Final = Path(__file__).parents[2]
 DEPLOYABLES: Final = ("customer", "segmentation", "complaints", "campaigns", "gateway")
@@ -18,6 +18,8 @@ DOCKERFILES: Final = (
     "gateway/Dockerfile",
     "deploy/docker/init/Dockerfile",
 )
+OUTWARD: Final = frozenset({"gateway", "gateway-worker"})
+"""Those with a way out: where browsers come in, and from where webhooks go out."""
 JOBS: Final = frozenset({"secrets", "stores", *(f"{name}-migrate" for name in DEPLOYABLES)})
 
 Services = dict[str, dict[str, Any]]
@@ -63,11 +65,11 @@ def limits(services: Services) -> Iterator[str]:
 
 
 def one_way_in(services: Services) -> Iterator[str]:
-    """The gateway's port alone is published, and the gateway alone stands on a network with a way out."""
+    """The gateway's port alone is published, and the gateway and its worker alone stand on a network with a way out."""
     for name, service in services.items():
         if ("ports" in service) != (name == "gateway"):
             yield f"{name}: the gateway's port, and no other, is published"
-        if "edge" in service.get("networks", ()) and name != "gateway":
+        if "edge" in service.get("networks", ()) and name not in OUTWARD:
             yield f"{name} reaches the outside"
         if service.get("network_mode", "none") != "none":
             yield f"{name} is on the host's network"
@@ -94,7 +96,7 @@ def migrations_first(services: Services) -> Iterator[str]:
         "postgres": {"secrets": done},
         **{f"{name}-migrate": {"stores": done} for name in DEPLOYABLES},
         **{name: {f"{name}-migrate": done} for name in DEPLOYABLES},
-        **{f"{name}-worker": {f"{name}-migrate": done} for name in DEPLOYABLES if name != "gateway"},
+        **{f"{name}-worker": {f"{name}-migrate": done} for name in DEPLOYABLES},
     }
     for name, conditions in wanted.items():
         found = {on: how["condition"] for on, how in services[name].get("depends_on", {}).items()}

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from .containers import Containers
-from .rules import DEPLOYABLES, JOBS
+from .rules import DEPLOYABLES, JOBS, OUTWARD
 
 pytestmark = [pytest.mark.compose, pytest.mark.xdist_group("compose")]
 
@@ -53,7 +53,7 @@ def test_every_server_is_healthy_and_every_job_has_succeeded(containers: Contain
         for name, state in ((name, one["State"]) for name, one in found.items())
     }
     assert states == {name: 0 if _name(name) in JOBS else "healthy" for name in states}
-    assert len(states) == len(JOBS) + 2 + 2 * len(DEPLOYABLES) - 1
+    assert len(states) == len(JOBS) + 2 + 2 * len(DEPLOYABLES)
 
 
 def test_a_service_started_after_its_migration_had_ended(containers: Containers) -> None:
@@ -61,8 +61,7 @@ def test_a_service_started_after_its_migration_had_ended(containers: Containers)
     for service in DEPLOYABLES:
         migrated = states[f"{service}-migrate-1"]["FinishedAt"]
         assert states[f"{service}-1"]["StartedAt"] > migrated
-        if service != "gateway":
-            assert states[f"{service}-worker-1"]["StartedAt"] > migrated
+        assert states[f"{service}-worker-1"]["StartedAt"] > migrated
 
 
 def test_every_container_has_few_rights_and_bounded_means(containers: Containers) -> None:
@@ -107,14 +106,14 @@ def test_the_gateways_port_alone_is_published(containers: Containers) -> None:
     assert published == {("gateway-1", "8080/tcp", containers.url.rpartition(":")[2])}
 
 
-def test_the_gateway_alone_stands_on_a_network_with_a_way_out(containers: Containers) -> None:
+def test_the_gateway_and_its_worker_alone_stand_on_a_network_with_a_way_out(containers: Containers) -> None:
     networks = {name: set(one["NetworkSettings"]["Networks"]) for name, one in containers.inspect().items()}
     every = sorted(set().union(*networks.values()))
     open_ones = {
         one["Name"] for one in json.loads(containers.docker("network", "inspect", *every)) if not one["Internal"]
     }
     outward = {name for name, joined in networks.items() if joined & open_ones}
-    assert outward - {"secrets-1"} == {"gateway-1"}
+    assert outward - {"secrets-1"} == {f"{name}-1" for name in OUTWARD}
     assert networks["secrets-1"] == {"none"}
 
 
