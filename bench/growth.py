@@ -1,14 +1,18 @@
 """Movements, which grow by the day: what a batch and a page of the newest cost with more and more of them behind.
 
-The rows are made by PostgreSQL, spread over ten years and a thousand accounts, with their keys and months as the service would have
-written them; then the service itself takes batches of new movements and answers for the newest of one customer.
+The rows are made by PostgreSQL, spread over ten years and two hundred accounts, with their keys and months as the service would have
+written them; then the service itself takes batches of new movements and answers for the newest of one customer, in turn in this
+database and in one that has nothing behind.
 """
 
 from __future__ import annotations
 
 import statistics
 import time
+from contextlib import AsyncExitStack
+from dataclasses import replace
 from datetime import timedelta
+from itertools import pairwise
 from typing import Any
 from uuid import UUID
 
@@ -25,9 +29,10 @@ from kehu_customer.accounts.queries import TransactionFilter, transactions_of
 
 __all__ = ["measure"]
 
-ACCOUNTS = 1_000
+ACCOUNTS = 200
 YEARS = 10
 SLICE = 500_000
+WARM = 12
 
 # Keys are found by their text, and a bank's numbers come in any order: so they do not grow at one end of the index.
 _GROW = """
@@ -72,53 +77,58 @@ async def _page(bank: Bank, customer_id: UUID) -> float:
     return milliseconds
 
 
+async def _found(bank: Bank, connection: asyncpg.Connection[Any]) -> UUID:
+    """Accounts and every month's partition; the holder of one account."""
+    months = {(BEGINS - timedelta(days=day)).replace(day=1) for day in range(YEARS * 365)}
+    await connection.execute("SELECT ensure_transaction_months($1)", sorted(months))
+    for said in ([bank.unit()], map(bank.party, range(ACCOUNTS)), map(bank.account, range(ACCOUNTS))):
+        await bank.take(list(bank.messages(said)))
+    # A page needs movements to show.
+    for number in range(WARM):
+        await _batch(bank, number)
+    customer_id: UUID = await connection.fetchval("SELECT customer_id FROM account_holders LIMIT 1")
+    return customer_id
+
+
 async def _measure(house: House, pace: Pace) -> list[Measurement]:
     sizes = pace.sizes((0, 1_000_000, 5_000_000), (0, 20_000, 40_000))
-    rates: dict[int, list[float]] = {}
-    pages: dict[int, list[float]] = {}
-    async with open_bank(house) as bank:
-        connection = await asyncpg.connect(house.superuser_dsn, server_settings={"search_path": "customer, public"})
-        months = {(BEGINS - timedelta(days=day)).replace(day=1) for day in range(YEARS * 365)}
-        await connection.execute("SELECT ensure_transaction_months($1)", sorted(months))
-        for said in ([bank.unit()], map(bank.party, range(ACCOUNTS)), map(bank.account, range(ACCOUNTS))):
-            await bank.take(list(bank.messages(said)))
-        customer_id = await connection.fetchval("SELECT customer_id FROM account_holders LIMIT 1")
-        batches = 0
-        for have, want in zip((0, *sizes), sizes, strict=False):
-            await _grow(connection, have, want)
-            # A page needs movements to show, and the first batches of a process are slow.
-            for _ in range(60 if want == 0 else 3):
-                await _batch(bank, batches)
-                batches += 1
-            rates[want] = [await _batch(bank, batches + number) for number in range(3 * pace.rounds)]
-            batches += 3 * pace.rounds
-            await _page(bank, customer_id)
-            pages[want] = [await _page(bank, customer_id) for _ in range(10 * pace.rounds)]
-        await connection.close()
-    empty, *_, full = sizes
-    told = f"{full:,} rows in {YEARS * 12} months; {sizes[1]:,} rows: "
-    middle_rate = statistics.median(rates[sizes[1]]) / statistics.median(rates[empty])
-    middle_page = statistics.median(pages[sizes[1]]) / statistics.median(pages[empty])
+    found: list[Measurement] = []
+    async with AsyncExitStack() as stack:
+        houses = house, replace(house, database="kehu_grown")
+        empty, grown = [await stack.enter_async_context(open_bank(each)) for each in houses]
+        connections = [
+            await asyncpg.connect(each.superuser_dsn, server_settings={"search_path": "customer, public"})
+            for each in houses
+        ]
+        pairs = list(zip((empty, grown), connections, strict=True))
+        customers = [await _found(bank, connection) for bank, connection in pairs]
+        taken = WARM
+        for have, want in pairwise(sizes):
+            await _grow(connections[1], have, want)
+            rates: tuple[list[float], list[float]] = [], []
+            pages: tuple[list[float], list[float]] = [], []
+            for number in range(taken, taken + 3 * pace.rounds):
+                for place, bank in enumerate((empty, grown)):
+                    rates[place].append(await _batch(bank, number))
+                    pages[place].append(statistics.median([await _page(bank, customers[place]) for _ in range(5)]))
+            taken += 3 * pace.rounds
+            found += _rows(want, rates, pages)
+        for connection in connections:
+            await connection.close()
+    return found
+
+
+def _rows(
+    size: int, rates: tuple[list[float], list[float]], pages: tuple[list[float], list[float]]
+) -> list[Measurement]:
+    told = f"{size:,} rows behind, in {YEARS * 12} months"
+    peer = "the same tables, empty"
     return [
-        Measurement(
-            "growth: movements taken in",
-            "movements/s",
-            rates[full],
-            "the same tables when empty",
-            rates[empty],
-            notes=f"{told}{middle_rate:.2f}",
-        ),
-        Measurement(
-            "growth: page of the newest",
-            "ms",
-            pages[full],
-            "the same tables when empty",
-            pages[empty],
-            notes=f"{told}{middle_page:.2f}",
-        ),
+        Measurement("growth: movements taken in", "movements/s", rates[1], peer, rates[0], notes=told),
+        Measurement("growth: page of the newest", "ms", pages[1], peer, pages[0], notes=told),
     ]
 
 
 def measure(house: House, pace: Pace) -> list[Measurement]:
-    """The same work at three sizes of the table."""
+    """The same work in turn in a database that grows and in one that stays empty."""
     return uvloop.run(_measure(house, pace))

@@ -41,20 +41,21 @@ class House:
     kafka: KafkaServer
     issuer: TestIssuer
     jwks_url: str
+    database: str = "kehu"
 
     @property
     def superuser_dsn(self) -> str:
         """The database of the services, for PostgreSQL's superuser."""
-        return self.postgres.dsn.rsplit("/", 1)[0] + "/kehu"
+        return f"{self.postgres.dsn.rsplit('/', 1)[0]}/{self.database}"
 
     def dsn(self, schema: str, role: str) -> str:
         """The database as a role of a schema."""
-        return self.postgres.dsn.replace("postgres@", f"{role_name(schema, role)}@").rsplit("/", 1)[0] + "/kehu"
+        return self.superuser_dsn.replace("postgres@", f"{role_name(schema, role)}@")
 
     async def migrate(self, definition: ServiceDefinition) -> None:
         """Make a service's schema."""
         server = await asyncpg.connect(self.postgres.dsn)
-        await ensure_database(server, "kehu")
+        await ensure_database(server, self.database)
         await server.close()
         connection = await asyncpg.connect(self.superuser_dsn)
         await ensure_schema(connection, definition.schema)
