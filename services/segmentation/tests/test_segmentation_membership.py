@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -10,7 +11,9 @@ import pytest
 
 from kehu_chassis.clock import FixedClock
 from kehu_chassis.database import Database
+from kehu_chassis.scope import EVERYTHING
 from kehu_chassis.testing.events import Deliver
+from kehu_chassis.testing.plugin import Eventually
 from kehu_contracts.access import Role
 from kehu_contracts.codes import HolderRole, ProductClass
 from kehu_contracts.segment import MembershipEntered, MembershipLeft, MembershipState, SegmentPublished
@@ -279,6 +282,41 @@ async def test_a_card_in_the_hand_of_its_owner_is_enough(bank: Any, publish: Any
     assert await members(segment_id) == [customer.customer_id]
     await bank.tell(card.model_copy(update={"closed_on": date(2026, 3, 1)}))
     assert await members(segment_id) == []
+
+
+@pytest.mark.parametrize("customer_first", [True, False])
+async def test_a_customer_and_the_first_account_that_are_told_at_the_same_moment_meet(
+    bank: Any,
+    publish: Any,
+    members: Any,
+    deliver: Deliver,
+    worker_database: Database,
+    eventually: Eventually,
+    customer_first: bool,  # noqa: FBT001  a case
+) -> None:
+    segment_id = await publish({"type": "product", "where": {"product_class": ["savings"]}})
+    customer = bank.customer()
+    account = deliver.message(bank.account(customer.customer_id))
+    _, customers, holdings = DEFINITION.subscriptions(bank.runtime)
+    told = [(customers, deliver.message(customer)), (holdings, account)]
+    (first, message), (second, other_message) = told if customer_first else reversed(told)
+
+    async def take_other() -> None:
+        async with worker_database.begin(scope=EVERYTHING) as tx:
+            await second.handle(tx, [other_message])
+
+    async def other_waits_or_is_done() -> bool:
+        async with worker_database.begin() as tx:
+            waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted AND database = (SELECT oid FROM pg_database"
+            found = await tx.connection.fetchval(f"{waiting} WHERE datname = current_database())")
+        return bool(found) or other.done()
+
+    async with worker_database.begin(scope=EVERYTHING) as tx:
+        await first.handle(tx, [message])
+        other = asyncio.create_task(take_other())
+        await eventually(other_waits_or_is_done)
+    await other
+    assert await members(segment_id) == [customer.customer_id]
 
 
 async def test_a_replay_moves_nobody(

@@ -17,7 +17,7 @@ from kehu_contracts.holding import AccountStated, BalanceStated, ProductOpened, 
 from kehu_segmentation.business_days import business_day
 from kehu_segmentation.features import service
 from kehu_segmentation.features.tables import PROJECTION_OF_CUSTOMERS, PROJECTION_OF_HOLDINGS
-from kehu_segmentation.membership.service import Occasion, reevaluate
+from kehu_segmentation.membership.service import Occasion, lock_evaluations, reevaluate
 from kehu_segmentation.rules.rules import News, concerns
 from kehu_segmentation.rules.schemas import Rule
 from kehu_segmentation.tiers.jobs import begin_assessments
@@ -30,6 +30,9 @@ def customers(clock: Clock) -> Subscription:
 
     async def project(tx: Transaction, messages: Sequence[Message]) -> None:
         states = [(message.sequence, cast("CustomerState", message.parse())) for message in messages]
+        # The row of a customer who is new cannot be locked by others yet: whoever brings one in does so alone, or the
+        # first account, told at the same moment, and the customer would each be judged without the other.
+        await lock_evaluations(tx, alone=await service.has_new_customers(tx, [state for _, state in states]))
         touched = await service.put_customers(tx, states)
         event_ids = {state.customer_id: message.id for message, (_, state) in zip(messages, states, strict=True)}
         now = clock.now()
@@ -50,6 +53,7 @@ def holdings(clock: Clock) -> Subscription:
 
     async def project(tx: Transaction, messages: Sequence[Message]) -> None:
         events = [(message.sequence, cast("service.HoldingEvent", message.parse())) for message in messages]
+        await lock_evaluations(tx)
         await service.put_holdings(tx, events)
         event_ids = {event.customer_id: message.id for message, (_, event) in zip(messages, events, strict=True)}
         now = clock.now()

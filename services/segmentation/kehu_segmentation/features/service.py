@@ -14,10 +14,12 @@ from kehu_chassis.scope import ScopeSubject, put_subjects
 from kehu_contracts.customer import CustomerState
 from kehu_contracts.holding import AccountStated, BalanceStated, ProductOpened, TransactionPosted
 
-__all__ = ["HoldingEvent", "put_customers", "put_holdings"]
+__all__ = ["HoldingEvent", "has_new_customers", "put_customers", "put_holdings"]
 
 HoldingEvent = AccountStated | BalanceStated | TransactionPosted | ProductOpened
 Key = tuple[UUID, UUID]
+
+_KNOWN: Final = "SELECT count(*) FROM customers WHERE customer_id = ANY ($1::uuid[])"
 
 _PUT_CUSTOMERS: Final = """
 INSERT INTO customers AS kept (customer_id, customer_number, kind, status, gender, birth_year, unit_id, survivor_id,
@@ -73,6 +75,13 @@ SELECT * FROM unnest($1::uuid[], $2::date[], $3::uuid[], $4::uuid[], $5::text[],
                      $8::timestamptz[])
 ON CONFLICT DO NOTHING
 """
+
+
+async def has_new_customers(tx: Transaction, states: Sequence[CustomerState]) -> bool:
+    """Whether there is a customer among these whom nobody here has heard of yet."""
+    customer_ids = {state.customer_id for state in states}
+    known: int = await tx.connection.fetchval(_KNOWN, list(customer_ids))
+    return known < len(customer_ids)
 
 
 async def put_customers(tx: Transaction, states: Sequence[tuple[int, CustomerState]]) -> set[UUID]:

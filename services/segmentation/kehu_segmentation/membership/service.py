@@ -1,7 +1,8 @@
 """Who belongs now: verdicts on the customers that an event, a day or a publication touched, and what follows from them.
 
 An evaluation holds the lock of all evaluations in common and the rows of its customers for itself, so that two of them
-never decide about one customer on facts that the other has not seen. A publication holds that lock alone.
+never decide about one customer on facts that the other has not seen. A publication holds that lock alone, and so does
+whoever brings in a customer who is new: there is no row yet that could be locked.
 """
 
 from __future__ import annotations
