@@ -1,4 +1,4 @@
-"""The little bank that the console is looked at with: a dozen customers of one sub-branch, a case, two campaigns."""
+"""The little bank that the console is looked at with: a dozen customers of one sub-branch, a case, a campaign."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from kehu_local.demo.organisation import SOURCE, STAFF, UNITS
 from kehu_local.demo.people import DAYS, DemoParty, parties
 from kehu_local.plan import Plan
 
-__all__ = ["Bank", "eventually", "open_bank"]
+__all__ = ["Bank", "Desk", "campaign", "eventually", "open_bank", "segment", "tell"]
 
 PATIENCE: Final = 120.0
 CUSTOMERS: Final = 12
@@ -47,11 +47,11 @@ class Bank:
     customer_id: str
     complaint_id: str
     segment_id: str
-    campaigns: tuple[str, str]
-    """Two campaigns that wait for their review: one to be looked at, one to be approved."""
+    campaign_id: str
+    """A campaign that waits for its review."""
 
 
-class _Desk:
+class Desk:
     """The demo users at work through the gateway."""
 
     def __init__(self, plan: Plan) -> None:
@@ -86,15 +86,15 @@ async def open_bank(plan: Plan) -> Bank:
         and party.status is CustomerStatus.ACTIVE
         and party.kind is PartyKind.INDIVIDUAL
     ][:CUSTOMERS]
-    await _tell(plan, people)
-    desk = _Desk(plan)
+    await tell(plan, people)
+    desk = Desk(plan)
     try:
         return await _work(desk, people)
     finally:
         await desk.close()
 
 
-async def _tell(plan: Plan, people: list[DemoParty]) -> None:
+async def tell(plan: Plan, people: list[DemoParty]) -> None:
     kid, key = next(iter(KeyRing.from_file(plan.key_file).message_keys.items()))
     now = datetime.now(UTC)
     async with BankDoor(plan.kafka_bootstrap) as bank:
@@ -119,7 +119,7 @@ async def _tell(plan: Plan, people: list[DemoParty]) -> None:
             await bank.send(fact.statement, at=fact.at, sequence=fact.sequence, key=fact.key)
 
 
-async def _work(desk: _Desk, people: list[DemoParty]) -> Bank:
+async def _work(desk: Desk, people: list[DemoParty]) -> Bank:
     async def everybody() -> list[Any] | None:
         found = await desk.ask("rm", "GET", "/customers?limit=100")
         return found["items"] if found is not None and len(found["items"]) == len(people) else None
@@ -135,12 +135,13 @@ async def _work(desk: _Desk, people: list[DemoParty]) -> Bank:
         "narrative": NARRATIVE,
     }
     complaint = await desk.insist("handler", "/complaints", case)
-    segment_id = await _segment(desk)
-    campaigns = (await _campaign(desk, segment_id, "SPRING"), await _campaign(desk, segment_id, "AUTUMN"))
-    return Bank(customer["name"], customer["id"], complaint["complaint_id"], segment_id, campaigns)
+    segment_id = await segment(desk, CUSTOMERS)
+    campaign_id = await campaign(desk, segment_id)
+    return Bank(customer["name"], customer["id"], complaint["complaint_id"], segment_id, campaign_id)
 
 
-async def _segment(desk: _Desk) -> str:
+async def segment(desk: Desk, members: int) -> str:
+    """A segment of all people, in force."""
     rule = {"type": "attribute", "name": "kind", "operator": "=", "value": "individual"}
     made = await desk.insist("marketer", "/segments", {"code": "PEOPLE", "name": "个人客户", "rule": rule})
     segment_id: str = made["segment_id"]
@@ -148,17 +149,18 @@ async def _segment(desk: _Desk) -> str:
 
     async def in_force() -> bool:
         found = await desk.ask("marketer", "GET", f"/segments/{segment_id}")
-        return found is not None and found["rule_version"] is not None and found["member_count"] == CUSTOMERS
+        return found is not None and found["rule_version"] is not None and found["member_count"] == members
 
     await eventually(in_force, "everybody in the segment")
     return segment_id
 
 
-async def _campaign(desk: _Desk, segment_id: str, code: str) -> str:
+async def campaign(desk: Desk, segment_id: str) -> str:
+    """A campaign to a segment, which waits for its review."""
     now = datetime.now(UTC)
     plan = {
-        "code": code,
-        "name": f"定期存款 {code}",
+        "code": "SPRING",
+        "name": "定期存款焕新季",
         "objective": "提高定期存款占比",
         "channel": "sms",
         "product_code": "TD-12M",
@@ -170,7 +172,7 @@ async def _campaign(desk: _Desk, segment_id: str, code: str) -> str:
         "conversion_window_days": 30,
         "target_conversions": 4,
     }
-    campaign = await desk.insist("marketer", "/campaigns", plan)
-    await desk.insist("marketer", f"/campaigns/{campaign['id']}/submissions")
-    campaign_id: str = campaign["id"]
+    made = await desk.insist("marketer", "/campaigns", plan)
+    await desk.insist("marketer", f"/campaigns/{made['id']}/submissions")
+    campaign_id: str = made["id"]
     return campaign_id

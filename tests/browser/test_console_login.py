@@ -20,7 +20,7 @@ SEEN_BY_SCRIPTS = """() => JSON.stringify({
 
 async def test_someone_logs_in_on_the_issuers_page_and_out_again(house: House) -> None:
     async with house.visitor("rm") as rm:
-        await expect(rm.page).to_have_url(f"{rm.url}/customers", timeout=PATIENCE)
+        await expect(rm.page).to_have_url(f"{rm.url}/today", timeout=PATIENCE)
         await rm.page.get_by_role("button", name="退出").click()
         await expect(rm.page.locator('a[href^="/auth/login"]')).to_be_visible(timeout=PATIENCE)
         await rm.page.goto(f"{rm.url}/customers")
@@ -54,9 +54,17 @@ async def test_scripts_can_reach_no_token(house: House) -> None:
 async def test_the_language_is_chosen_and_remembered(house: House) -> None:
     async with house.visitor("rm", language="en") as rm:
         title = rm.page.locator("main h1")
-        await expect(title).to_have_text("Customers", timeout=PATIENCE)
+        await expect(title).to_have_text("Today", timeout=PATIENCE)
         await rm.page.get_by_text("中文", exact=True).click()
-        await expect(title).to_have_text("客户", timeout=PATIENCE)
+        await expect(title).to_have_text("今日工作", timeout=PATIENCE)
         await rm.page.reload()
-        await expect(title).to_have_text("客户", timeout=PATIENCE)
+        await expect(title).to_have_text("今日工作", timeout=PATIENCE)
         await expect(rm.page.locator("html")).to_have_attribute("lang", "zh-CN")
+
+
+async def test_the_issuers_page_speaks_the_language_that_was_chosen(house: House) -> None:
+    async with house.visitor(language="en") as stranger:
+        await stranger.page.goto(stranger.url)
+        await stranger.page.get_by_text("中文", exact=True).click()
+        await stranger.page.locator('a[href^="/auth/login"]').click()
+        await expect(stranger.page.get_by_label("用户名")).to_be_visible(timeout=PATIENCE)

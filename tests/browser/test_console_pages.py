@@ -2,63 +2,38 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING
 
 import pytest
-from axe_playwright_python.async_playwright import Axe
-from playwright.async_api import expect
 
-from .conftest import PATIENCE
+from .looks import OVERFLOW, PHONE, settle, violations
 
 if TYPE_CHECKING:
-    from playwright.async_api import Page
-
     from .bank import Bank
     from .conftest import House
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("browser")]
-
-PHONE: Final = 390
-OVERFLOW: Final = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
-
-MOVED: Final = """() => Promise.allSettled(document.getAnimations()
-    .filter((one) => Number.isFinite(one.effect.getComputedTiming().endTime)).map((one) => one.finished))"""
 
 
 def pages_of(bank: Bank) -> dict[str, tuple[str, ...]]:
     """The pages by who looks at them."""
     return {
         "rm": (
+            "/today",
             "/customers",
             f"/customers/{bank.customer_id}",
             "/complaints",
             f"/complaints/{bank.complaint_id}",
         ),
         "marketer": (
+            "/today",
             "/segments",
             f"/segments/{bank.segment_id}",
             "/campaigns",
-            f"/campaigns/{bank.campaigns[0]}",
+            f"/campaigns/{bank.campaign_id}",
         ),
         "operator": ("/operations",),
     }
-
-
-async def violations(page: Page) -> list[str]:
-    """What axe finds on the page that keeps somebody from using it."""
-    response: dict[str, Any] = (await Axe().run(page)).response
-    return [
-        f"{found['id']}: {node['html'][:200]}"
-        for found in response["violations"]
-        if found["impact"] in {"serious", "critical"}
-        for node in found["nodes"]
-    ]
-
-
-async def settle(page: Page) -> None:
-    """Wait until the page has what it asked for."""
-    await expect(page.locator(".ant-spin-spinning")).to_have_count(0, timeout=PATIENCE)
-    await page.evaluate(MOVED)
 
 
 @pytest.mark.parametrize("language", ["zh", "en"])

@@ -2,19 +2,12 @@ import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { createContext, type ReactNode, useContext } from "react";
 import { requestHeaders, setCsrfToken } from "../api/client";
 import { ProblemError, readProblem } from "../api/problem";
+import type { Answer } from "../api/types";
 import { currentLanguage } from "../i18n";
 import { setBusinessTime } from "../shared/bank-time";
 
 /** Who is logged in, as the gateway knows them. The browser holds no token. */
-export interface Session {
-  subject: string;
-  name: string;
-  roles: string[];
-  permissions: string[];
-  staff_id: string | null;
-  csrf_token: string;
-  business_time: string;
-}
+export type Session = Answer<"/auth/session">;
 
 async function fetchSession(): Promise<Session | null> {
   const response = await fetch("/auth/session", {

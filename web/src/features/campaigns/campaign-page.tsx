@@ -8,9 +8,10 @@ import { usePermission } from "../../app/session";
 import { useAct } from "../../shared/act";
 import { Facts } from "../../shared/facts";
 import { FormModal } from "../../shared/form-modal";
-import { formatCount, formatInstant, formatShare } from "../../shared/format";
+import { formatCount, formatInstant, formatMoney, formatShare } from "../../shared/format";
 import { Page } from "../../shared/page";
 import { ProblemAlert } from "../../shared/problem-alert";
+import { useSegmentNames } from "./audience";
 import { CAMPAIGN_COLORS } from "./colors";
 import { EffectCard, FunnelCard, ReasonsCard } from "./funnel";
 import type { Campaign } from "./plan-body";
@@ -136,6 +137,7 @@ function Actions({ campaign }: { campaign: Campaign }) {
 
 function Plan({ campaign }: { campaign: Campaign }) {
   const { t } = useTranslation();
+  const segmentNames = useSegmentNames();
   return (
     <Card title={t("campaign.plan")}>
       <Flex vertical gap={12}>
@@ -149,8 +151,13 @@ function Plan({ campaign }: { campaign: Campaign }) {
             [t("campaign.startsAt"), formatInstant(campaign.starts_at)],
             [t("campaign.endsAt"), formatInstant(campaign.ends_at)],
             [t("campaign.holdout"), formatShare(campaign.holdout_basis_points, 10_000)],
+            [t("campaign.anyOf"), segmentNames(campaign.audience.any_of)],
+            [t("campaign.allOf"), segmentNames(campaign.audience.all_of)],
+            [t("campaign.noneOf"), segmentNames(campaign.audience.none_of)],
             [t("campaign.audience"), formatCount(campaign.audience_size)],
+            [t("campaign.conversionWindow"), campaign.conversion_window_days],
             [t("campaign.target"), formatCount(campaign.target_conversions)],
+            [t("campaign.targetAmount"), formatMoney(campaign.target_amount, "CNY")],
             [t("campaign.maker"), campaign.makers.join(", ")],
             [t("campaign.reviewer"), campaign.reviewer],
             [t("campaign.reviewNote"), campaign.review_note],

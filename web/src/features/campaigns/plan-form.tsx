@@ -1,5 +1,4 @@
 import { PlusOutlined } from "@ant-design/icons";
-import { useQuery } from "@tanstack/react-query";
 import { useNavigate } from "@tanstack/react-router";
 import { Button, Col, DatePicker, Divider, Form, Input, InputNumber, Row, Select } from "antd";
 import { type ReactNode, useState } from "react";
@@ -8,6 +7,7 @@ import { api, bodyOf } from "../../api/client";
 import { usePermission } from "../../app/session";
 import { businessNow, toPicked } from "../../shared/bank-time";
 import { FormModal } from "../../shared/form-modal";
+import { usePublishedSegments } from "./audience";
 import { type Campaign, formOf, NEW_PLAN, type PlanForm, planBody } from "./plan-body";
 
 const CHANNELS = ["sms", "email", "phone", "wechat", "push", "counter"] as const;
@@ -36,18 +36,6 @@ async function mend(campaign: Campaign, form: PlanForm, key: string): Promise<Ca
       body: change,
     }),
   );
-}
-
-/** Segments that somebody belongs to: only a published one can be an audience. */
-function usePublishedSegments(): { value: string; label: string }[] {
-  const segments = useQuery({
-    queryKey: ["segments", "published"],
-    queryFn: async ({ signal }) =>
-      bodyOf(await api.GET("/api/v1/segments", { params: { query: { limit: 200 } }, signal })).items,
-  });
-  return (segments.data ?? [])
-    .filter((segment) => segment.rule_version !== null)
-    .map((segment) => ({ value: segment.segment_id, label: `${segment.name} (${segment.member_count})` }));
 }
 
 function Third({ children }: { children: ReactNode }) {

@@ -90,6 +90,7 @@ function Explanation({ segmentId, customerId }: { segmentId: string; customerId:
           key={leaf.pointer}
           size="small"
           title={ruleLines(leaf.condition as Rule, t)[0]?.text}
+          styles={{ title: { whiteSpace: "normal" } }}
           extra={
             <Tag color={leaf.verdict === true ? "green" : leaf.verdict === false ? "red" : "default"}>
               {t(`verdict.${leaf.verdict === null ? "unknown" : leaf.verdict ? "yes" : "no"}`)}

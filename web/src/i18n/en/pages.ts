@@ -221,7 +221,8 @@ export const pages: typeof chinese = {
     explain: "Explain",
     value: "Value",
     threshold: "Threshold",
-    noMembers: "No members. A draft has none until it is published; of a published segment, nobody fits the rule at present.",
+    noMembers:
+      "No members. A draft has none until it is published; of a published segment, nobody fits the rule at present.",
     publish: "Publish",
     publishQuestion: "Members are computed anew. Go on?",
     watching: "{{count}} on watch",
