@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from hmac import digest as hmac_digest
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -43,6 +43,7 @@ __all__ = [
     "check_keys",
     "create_key_file",
     "encryption_keys",
+    "retire_key",
     "tables",
 ]
 
@@ -97,6 +98,10 @@ class KeyWrapper(Protocol):
         """For each KEK by id, a value that tells it from another without telling it."""
         ...
 
+    def adopt(self, other: Any) -> None:
+        """Become what another wrapper of the same kind is."""
+        ...
+
 
 class FileKeyWrapper:
     """KEKs in memory, read from the key file; AES key wrap (RFC 3394)."""
@@ -127,6 +132,10 @@ class FileKeyWrapper:
     def checks(self) -> Mapping[str, bytes]:
         """For each KEK by id, a value that tells it from another without telling it."""
         return {name: _check("kek", key) for name, key in self._keys.items()}
+
+    def adopt(self, other: FileKeyWrapper) -> None:
+        """Become what another wrapper is: its keys, its active one."""
+        self._keys, self._active_id = other._keys, other._active_id
 
 
 class Envelope:
@@ -200,6 +209,10 @@ class BlindIndex:
         """For each key by name, a value that tells it from another without telling it."""
         return {f"index-{version}": _check("index", key) for version, key in self._keys.items()}
 
+    def adopt(self, other: BlindIndex) -> None:
+        """Become what another index is: its keys, its active version."""
+        self._keys, self.active_version = other._keys, other.active_version
+
 
 @dataclass(frozen=True, slots=True)
 class KeyRing:
@@ -229,6 +242,11 @@ class KeyRing:
         if active_kek not in kek or active_index not in index:
             raise KeyFileError(f"the key file {path} lacks the key that it calls active")
         return cls(FileKeyWrapper(kek, active_kek), BlindIndex(index, active_index), message)
+
+    def adopt(self, other: KeyRing) -> None:
+        """Take the wrapping and index keys of a newer reading of the file; whoever holds a part of the ring has them."""
+        self.wrapper.adopt(other.wrapper)
+        self.index.adopt(other.index)
 
     def envelope(self) -> Envelope:
         """Encryption under the ring's KEK."""
@@ -268,7 +286,9 @@ _REMEMBER: Final = """
 INSERT INTO encryption_keys (key_id, check_value) SELECT * FROM unnest($1::text[], $2::bytea[])
 ON CONFLICT DO NOTHING
 """
-_KNOWN: Final = "SELECT key_id, check_value FROM encryption_keys"
+# A key that was retired keeps its row, so that an old file does not bring it back, and is asked for no more.
+_KNOWN: Final = "SELECT key_id, check_value FROM encryption_keys WHERE check_value <> ''"
+_RETIRE: Final = "UPDATE encryption_keys SET check_value = '' WHERE key_id = $1"
 
 
 async def check_keys(tx: Transaction, ring: KeyRing) -> None:
@@ -284,6 +304,11 @@ async def check_keys(tx: Transaction, ring: KeyRing) -> None:
             raise KeyFileError(f"the key {row['key_id']}, with which data were written, is not in the key file")
         if row["check_value"] != held[row["key_id"]]:
             raise KeyFileError(f"the key {row['key_id']} in the key file is not the one with which data were written")
+
+
+async def retire_key(tx: Transaction, key_id: str) -> None:
+    """Ask for a key no more. Nothing may be left under it: what is can never be opened or found again."""
+    await tx.connection.execute(_RETIRE, key_id)
 
 
 _INNER: Final = bytes(byte ^ 0x36 for byte in range(256))

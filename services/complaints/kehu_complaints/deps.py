@@ -12,10 +12,11 @@ from fastapi import Depends
 
 from kehu_chassis import timers
 from kehu_chassis.auth import Principal
-from kehu_chassis.crypto import Envelope, KeyRing, check_keys
+from kehu_chassis.crypto import Envelope, KeyRing
 from kehu_chassis.database import Transaction
 from kehu_chassis.definition import Runtime
 from kehu_chassis.http import Now, Tx, requires, resources
+from kehu_chassis.rotation import followed, schedule_rewrap
 from kehu_complaints.clocks.library import Rulebook, load
 from kehu_complaints.clocks.queries import outdated_clocks
 from kehu_complaints.settings import Settings
@@ -32,7 +33,12 @@ class Office:
     """What the complaints office works with: the rules of its clocks and the means to keep a narrative secret."""
 
     rulebook: Rulebook
-    envelope: Envelope
+    ring: KeyRing
+
+    @property
+    def envelope(self) -> Envelope:
+        """What seals and opens texts."""
+        return self.ring.envelope()
 
 
 @asynccontextmanager
@@ -42,11 +48,11 @@ async def open_office(runtime: Runtime) -> AsyncIterator[Office]:
     ring = KeyRing.from_file(settings.key_file)
     rulebook = Rulebook(load(settings.rules_folder), settings.statutory_pack, settings.internal_pack)
     async with runtime.database.begin() as tx:
-        await check_keys(tx, ring)
         # A worker sees every case; an api, which reaches none at its start, leaves the work to it.
         if await outdated_clocks(tx, rulebook.library.newest_calendars(), 1):
             await timers.schedule(tx, due_at=runtime.clock.now(), kind=CALENDAR_TIMER, key="newest")
-    yield Office(rulebook, ring.envelope())
+    async with followed(runtime, ring, settings.key_file, schedule_rewrap):
+        yield Office(rulebook, ring)
 
 
 @dataclass(frozen=True, slots=True)

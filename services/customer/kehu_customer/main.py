@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from datetime import datetime
 from typing import Final, cast
 
-from kehu_chassis.crypto import KeyRing, check_keys
+from kehu_chassis.crypto import KeyRing
+from kehu_chassis.database import Transaction
 from kehu_chassis.definition import Runtime, ServiceDefinition, migrations_of
+from kehu_chassis.rotation import REWRAP, followed, rewrapper, schedule_rewrap
 from kehu_chassis.subscription import Subscription
 from kehu_chassis.timers import TimerHandler
 from kehu_customer.accounts.jobs import RETENTION, retention, schedule_retention
@@ -19,6 +22,7 @@ from kehu_customer.merges.routes import routes as merge_routes
 from kehu_customer.organization.routes import routes as organization_routes
 from kehu_customer.ownership.routes import routes as ownership_routes
 from kehu_customer.parties.routes import routes as customer_routes
+from kehu_customer.parties.tables import customers
 from kehu_customer.search.jobs import REINDEX, reindexer, schedule_reindex
 from kehu_customer.search.routes import routes as search_routes
 from kehu_customer.settings import Settings
@@ -33,13 +37,17 @@ __all__ = ["DEFINITION"]
 
 @asynccontextmanager
 async def _open_resources(runtime: Runtime) -> AsyncIterator[CustomerResources]:
-    ring = KeyRing.from_file(cast("Settings", runtime.settings).key_file)
-    resources = CustomerResources(ring, Vault(ring))
+    path = cast("Settings", runtime.settings).key_file
+    ring = KeyRing.from_file(path)
     async with runtime.database.begin() as tx:
-        await check_keys(tx, ring)
-        await schedule_reindex(tx, resources, at=runtime.clock.now())
         await schedule_retention(tx, at=runtime.clock.now())
-    yield resources
+    async with followed(runtime, ring, path, _schedule_key_jobs):
+        yield CustomerResources(ring, Vault(ring))
+
+
+async def _schedule_key_jobs(tx: Transaction, ring: KeyRing, at: datetime) -> None:
+    await schedule_rewrap(tx, ring, at)
+    await schedule_reindex(tx, ring, at)
 
 
 def _subscriptions(runtime: Runtime) -> Sequence[Subscription]:
@@ -47,8 +55,10 @@ def _subscriptions(runtime: Runtime) -> Sequence[Subscription]:
 
 
 def _timers(runtime: Runtime) -> Mapping[str, TimerHandler]:
+    resources = cast("CustomerResources", runtime.resources)
     return {
-        REINDEX: reindexer(cast("CustomerResources", runtime.resources).vault),
+        REINDEX: reindexer(resources.vault),
+        REWRAP: rewrapper(resources.ring, customers),
         RETENTION: retention(runtime.clock),
     }
 

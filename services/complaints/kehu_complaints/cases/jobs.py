@@ -13,8 +13,10 @@ from sqlalchemy import bindparam, update
 from kehu_chassis import timers
 from kehu_chassis.database import Transaction
 from kehu_chassis.definition import Runtime
+from kehu_chassis.rotation import REWRAP, rewrapper
 from kehu_chassis.timers import TimerHandler
 from kehu_complaints.cases import queries, service
+from kehu_complaints.cases.tables import complaints
 from kehu_complaints.clocks import queries as clock_queries
 from kehu_complaints.clocks import service as clocks
 from kehu_complaints.clocks.service import OVERDUE_TIMER, Author, CaseRef
@@ -77,4 +79,8 @@ def timer_handlers(runtime: Runtime) -> Mapping[str, TimerHandler]:
     async def run(work: Any, tx: Transaction, due_at: datetime, key: str, _payload: dict[str, Any]) -> None:
         await work(tx, runtime.resources, due_at, key)
 
-    return {OVERDUE_TIMER: partial(run, mark_overdue), CALENDAR_TIMER: partial(run, refresh_provisional)}
+    return {
+        OVERDUE_TIMER: partial(run, mark_overdue),
+        CALENDAR_TIMER: partial(run, refresh_provisional),
+        REWRAP: rewrapper(runtime.resources.ring, complaints),
+    }

@@ -1,30 +1,34 @@
 """The job that makes blind indexes and tokens anew when the index key has been replaced, slice by slice.
 
 While both keys are in the key file searches ask for both, so nothing is missed meanwhile. The job is set whenever a
-process starts with more than one index key; rows that are new already are passed over.
+process reads a key file with more than one index key; rows that are new already are passed over.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from types import MappingProxyType
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import Table, bindparam, select, update
+from sqlalchemy import Table, bindparam, select, union_all, update
 
+from kehu_chassis.crypto import KeyRing
 from kehu_chassis.database import Transaction
 from kehu_chassis.timers import TimerHandler, schedule
 from kehu_customer.identity.tables import documents
 from kehu_customer.parties.sealing import CONTACT, DOCUMENT, NAME
 from kehu_customer.parties.tables import contact_points, customers, party_names
-from kehu_customer.vault import CustomerResources, Vault
+from kehu_customer.vault import Vault
 
 __all__ = ["REINDEX", "reindexer", "schedule_reindex"]
 
 REINDEX: Final = "search.reindex"
 SLICE: Final = 1000
+AGAIN_AFTER: Final = timedelta(seconds=2)
+BEGINNING: Final = MappingProxyType({"table": 0, "after": str(UUID(int=0))})
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +57,10 @@ _INDEXED: Final = (
 )
 
 
-async def schedule_reindex(tx: Transaction, resources: CustomerResources, *, at: datetime) -> None:
+async def schedule_reindex(tx: Transaction, ring: KeyRing, at: datetime) -> None:
     """Set the job when there is more than one index key; begins anew where it was under way."""
-    if len(resources.ring.index.versions) > 1:
-        await schedule(tx, due_at=at, kind=REINDEX, key="all", payload={"table": 0, "after": str(UUID(int=0))})
+    if len(ring.index.versions) > 1:
+        await schedule(tx, due_at=at, kind=REINDEX, key="all", payload=BEGINNING)
 
 
 def reindexer(vault: Vault) -> TimerHandler:
@@ -68,8 +72,18 @@ def reindexer(vault: Vault) -> TimerHandler:
         following = {"table": place, "after": str(last)} if last else {"table": place + 1, "after": str(UUID(int=0))}
         if following["table"] < len(_INDEXED):
             await schedule(tx, due_at=due_at, kind=REINDEX, key=key, payload=following)
+        elif await _some_are_stale(tx, vault):
+            # Written under the former key by a transaction that had begun before the key was replaced.
+            await schedule(tx, due_at=due_at + AGAIN_AFTER, kind=REINDEX, key=key, payload=BEGINNING)
 
     return reindex
+
+
+async def _some_are_stale(tx: Transaction, vault: Vault) -> bool:
+    stale = [
+        select(indexed.table.c.id).where(indexed.table.c.index_version != vault.index_version) for indexed in _INDEXED
+    ]
+    return await tx.first(union_all(*stale).limit(1)) is not None
 
 
 async def _slice(tx: Transaction, vault: Vault, indexed: _Indexed, after: UUID) -> UUID | None:
