@@ -161,7 +161,9 @@ async def test_operations_tell_of_every_service_also_of_those_that_do_not_answer
     services.answers["/api/v1/operations/complaints/health"] = {"status": "degraded"}
     services.answers["/api/v1/operations/campaigns/health"] = away
     told = {entry["service"]: entry for entry in (await caller.get("/api/v1/operations")).json()["services"]}
-    assert list(told) == ["customer", "segmentation", "complaints", "campaigns"]
+    assert list(told) == ["customer", "segmentation", "complaints", "campaigns", "gateway"]
+    assert (told["gateway"]["status"], told["gateway"]["ready"]) == ("ok", True)
+    assert told["gateway"]["health"]["outbox"] == {"depth": 0, "oldest_seconds": None}
     assert told["customer"] == {
         "service": "customer",
         "status": "ok",

@@ -191,13 +191,21 @@ def plan_topics(data: Data = None) -> None:
 
 
 @topic_commands.command("apply")
-def apply_topics(data: Data = None) -> None:
-    """Make the broker agree with the topic file."""
+def apply_topics(
+    data: Data = None, *, yes: Annotated[bool, typer.Option("--yes", help="Apply without asking.")] = False
+) -> None:
+    """Show how the broker differs from the topic file and, when that is agreed to, make it agree."""
     from kehu_local import topics  # noqa: PLC0415 - see `up`.
 
-    changes = asyncio.run(topics.apply_topics(_suite(data).kafka_bootstrap))
-    _show_changes(changes, "changed")
-    if any(not change.applicable for change in changes):
+    bootstrap = _suite(data).kafka_bootstrap
+    planned = asyncio.run(topics.plan_topics(bootstrap))
+    _show_changes(planned, "would be changed")
+    if any(change.applicable for change in planned):
+        if not yes:
+            typer.confirm("Change them?", abort=True)
+        done = asyncio.run(topics.apply_topics(bootstrap))
+        out.print(f"{sum(change.applicable for change in done)} changed")
+    if any(not change.applicable for change in planned):
         raise typer.Exit(1)
 
 

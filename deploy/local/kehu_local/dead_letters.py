@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 from rich.console import Console
@@ -21,8 +21,12 @@ __all__ = ["dead_letters"]
 dead_letters = typer.Typer(help="Messages that could not be handled.", no_args_is_help=True)
 out = Console(highlight=False, soft_wrap=True)
 
-Service = Annotated[str, typer.Argument(help=f"One of {', '.join(SERVICES)}.")]
-Letter = Annotated[str, typer.Argument(help="Its id.")]
+CONSUMERS: Final = (*SERVICES, "gateway")
+COLUMNS: Final = ("dead_letter_id", "state", "subscription", "topic", "type", "key", "reason")
+
+Service = Annotated[str, typer.Argument(help=f"One of {', '.join(CONSUMERS)}.")]
+Letter = Annotated[str, typer.Argument(help="Its id, as `list` shows it.")]
+State = Annotated[str | None, typer.Option(help="open, redrive, skip, redriven or skipped; all unless given.")]
 User = Annotated[str, typer.Option(help="The demo user that asks; the audit names it.")]
 Data = Annotated[Path | None, typer.Option("--data", envvar="KEHU_DATA", help="The data folder.")]
 
@@ -30,8 +34,8 @@ Data = Annotated[Path | None, typer.Option("--data", envvar="KEHU_DATA", help="T
 def _api(data: Path | None, service: str, user: str) -> Api:
     from kehu_local.api import Api, token_of_user  # noqa: PLC0415 - the other commands need no HTTP.
 
-    if service not in SERVICES:
-        raise Failed(f"There is no service {service!r}.", f"The services are: {', '.join(SERVICES)}.")
+    if service not in CONSUMERS:
+        raise Failed(f"There is no service {service!r}.", f"The services are: {', '.join(CONSUMERS)}.")
     root = find_root()
     plan = Plan.load(root, data.absolute() if data else root / ".local")
     return Api(plan, token_of_user(plan, user))
@@ -42,15 +46,15 @@ def _path(service: str, letter: str | None = None, action: str | None = None) ->
 
 
 @dead_letters.command("list")
-def list_letters(service: Service, user: User = "operator", data: Data = None) -> None:
-    """List the dead letters of a service, the newest first."""
-    table = Table("Id", "Subscription", "Topic", "Type", "Reason")
+def list_letters(service: Service, state: State = None, user: User = "operator", data: Data = None) -> None:
+    """List the dead letters of a service, the newest first; settled ones too unless a state is named."""
+    table = Table("Id", "State", "Subscription", "Topic", "Type", "Key", "Reason")
     cursor: str | None = None
     with _api(data, service, user) as api:
         while True:
-            page: dict[str, Any] = api.get(_path(service), cursor=cursor)
+            page: dict[str, Any] = api.get(_path(service), cursor=cursor, state=state)
             for item in page["items"]:
-                table.add_row(*(str(item.get(key, "")) for key in ("id", "subscription", "topic", "type", "reason")))
+                table.add_row(*(str(item[column]) for column in COLUMNS))
             cursor = page["next_cursor"]
             if cursor is None:
                 break

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any, ClassVar, Self
 
 import pytest
+from click.testing import Result
+from typer.testing import CliRunner
 
 from kehu_chassis.clock import SuiteClock
 from kehu_chassis.kafka import Kafka
 from kehu_contracts.topics import TOPICS
-from kehu_local import clock, topics
-from kehu_local.cli import main
+from kehu_local import api, clock, topics
+from kehu_local.cli import app, main
 from kehu_local.failures import Failed
 from kehu_local.jars import Jar, JarsFailed, fetch_jars, jars_are_complete, read_lock
 from kehu_local.output import Output
@@ -153,3 +157,117 @@ async def test_topics_are_created_once_and_differences_are_told(kafka: Kafka, mo
     (found,) = [change for change in await topics.plan_topics(kafka.bootstrap) if "partitions" in change.what]
     assert found.what == "has 6 partitions, should have 12"
     assert not found.applicable
+
+
+class FakeApi:
+    """The operations API of a suite, with one dead letter."""
+
+    calls: ClassVar[list[tuple[str, object]]] = []
+    letter: ClassVar[dict[str, Any]] = {
+        "dead_letter_id": "0198c2a0-0000-7000-8000-00000000dead",
+        "id": "0198c2a0-0000-7000-8000-00000000feed",
+        "state": "open",
+        "subscription": "parties",
+        "topic": "bank.party.v1",
+        "type": "bank.party",
+        "key": "4711",
+        "reason": "body does not fit",
+    }
+
+    def __init__(self, plan: Plan, token: str) -> None:
+        assert (plan.gateway_url, token) == ("http://127.0.0.1:9999", "token of operator")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def get(self, path: str, **parameters: Any) -> Any:
+        self.calls.append((path, {key: value for key, value in parameters.items() if value is not None}))
+        is_list = path.endswith("dead-letters")
+        return {"items": [self.letter], "next_cursor": None} if is_list else self.letter
+
+    def post(self, path: str, body: object) -> Any:
+        self.calls.append((path, body))
+
+
+@pytest.fixture
+def kehu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
+    """Runs a command against a suite of a data folder, with a fake API."""
+    plan = Plan(root=tmp_path, data=tmp_path, ports={**PORTS, "gateway": 9999})
+    plan.run.mkdir()
+    plan.save()
+    monkeypatch.setattr(api, "Api", FakeApi)
+    monkeypatch.setattr(api, "token_of_user", lambda _, user: f"token of {user}")
+    monkeypatch.setattr(FakeApi, "calls", [])
+
+    def run(*arguments: str, answer: str = "") -> Result:
+        return CliRunner().invoke(app, arguments, input=answer, env={"KEHU_DATA": str(tmp_path), "COLUMNS": "200"})
+
+    return run
+
+
+def test_a_dead_letter_is_listed_by_the_id_by_which_it_is_shown_and_settled(kehu: Callable[..., Result]) -> None:
+    letter = FakeApi.letter["dead_letter_id"]
+    shown = kehu("dead-letters", "list", "customer", "--state", "open")
+    assert shown.exit_code == 0, shown.output
+    assert letter in shown.output
+    assert FakeApi.letter["id"] not in shown.output
+    assert kehu("dead-letters", "show", "gateway", letter).exit_code == 0
+    assert kehu("dead-letters", "redrive", "customer", letter, "--reason", "mended").exit_code == 0
+    assert kehu("dead-letters", "skip", "customer", letter, "--reason", "no use").exit_code == 0
+    path = "/api/v1/operations/customer/dead-letters"
+    assert FakeApi.calls == [
+        (path, {"state": "open"}),
+        (f"/api/v1/operations/gateway/dead-letters/{letter}", {}),
+        (f"{path}/{letter}/redrives", {"reason": "mended"}),
+        (f"{path}/{letter}/skips", {"reason": "no use"}),
+    ]
+
+
+def test_a_dead_letter_is_not_settled_without_a_reason(kehu: Callable[..., Result]) -> None:
+    assert kehu("dead-letters", "skip", "customer", FakeApi.letter["dead_letter_id"]).exit_code == 2
+    assert FakeApi.calls == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "answer", "code", "applied"),
+    [((), "n\n", 1, False), ((), "y\n", 0, True), (("--yes",), "", 0, True), ((), "", 1, False)],
+)
+def test_topics_are_changed_only_when_the_plan_was_agreed_to(
+    kehu: Callable[..., Result],
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: tuple[str, ...],
+    answer: str,
+    code: int,
+    applied: bool,  # noqa: FBT001  a parameter of the test
+) -> None:
+    change = topics.Change("kehu.new.v1", "create with 6 partitions")
+    done: list[str] = []
+
+    async def plan(_: str) -> list[topics.Change]:
+        return [change]
+
+    async def apply(bootstrap: str) -> list[topics.Change]:
+        done.append(bootstrap)
+        return [change]
+
+    monkeypatch.setattr(topics, "plan_topics", plan)
+    monkeypatch.setattr(topics, "apply_topics", apply)
+    told = kehu("topics", "apply", *arguments, answer=answer)
+    assert told.exit_code == code
+    assert "kehu.new.v1: create with 6 partitions" in told.output
+    assert bool(done) == applied
+
+
+def test_what_needs_a_person_is_told_and_nothing_else_is_done(
+    kehu: Callable[..., Result], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def plan(_: str) -> list[topics.Change]:
+        return [topics.Change("kehu.new.v1", "has 6 partitions, should have 12", applicable=False)]
+
+    monkeypatch.setattr(topics, "plan_topics", plan)
+    told = kehu("topics", "apply")
+    assert told.exit_code == 1
+    assert "needs a person" in told.output

@@ -1,4 +1,4 @@
-"""The state of all services in one call; what can be done about it lies below /operations/{service}."""
+"""The state of all services and of the gateway in one call; what can be done about it lies below /operations/{service}."""
 
 from __future__ import annotations
 
@@ -8,7 +8,10 @@ from typing import Annotated, Any, Literal, cast
 from fastapi import Request
 
 from kehu_chassis.auth import Principal
+from kehu_chassis.database import DatabaseUnavailable
+from kehu_chassis.definition import Runtime
 from kehu_chassis.http import bearer_token, requires, router, runtime_of
+from kehu_chassis.operations import HealthOut, service_health
 from kehu_chassis.problems import DependencyUnavailable
 from kehu_chassis.schemas import Out
 from kehu_contracts.access import Permission
@@ -45,7 +48,16 @@ async def read_operations(_: Reader, request: Request) -> dict[str, Any]:
     token = bearer_token(request)
     timeout = cast("Settings", runtime_of(request).settings).section_timeout
     states = await asyncio.gather(*(_state(name, upstreams[name], token, timeout) for name in SERVICES))
-    return {"services": states}
+    return {"services": [*states, await _own_state(runtime_of(request))]}
+
+
+async def _own_state(runtime: Runtime) -> dict[str, Any]:
+    try:
+        async with runtime.database.begin(read_only=True) as tx:
+            health = HealthOut.model_validate(await service_health(tx, runtime.clock.now()))
+    except DatabaseUnavailable:
+        return {"service": "gateway", "status": "unavailable", "ready": False, "health": None}
+    return {"service": "gateway", "status": health.status, "ready": True, "health": health.model_dump(mode="json")}
 
 
 async def _state(name: Service, upstream: Upstream, token: str, timeout: float) -> dict[str, Any]:

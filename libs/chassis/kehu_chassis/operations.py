@@ -21,7 +21,7 @@ from kehu_chassis.problems import Conflict, NotFound, problems
 from kehu_chassis.schemas import In, Line, Out
 from kehu_contracts.access import Permission
 
-__all__ = ["operations_routes", "request_resume"]
+__all__ = ["HealthOut", "operations_routes", "request_resume", "service_health"]
 
 Reader = Annotated[Principal, requires(Permission.OPERATIONS_READ)]
 Operator = Annotated[Principal, requires(Permission.OPERATIONS_WRITE)]
@@ -116,7 +116,7 @@ def operations_routes(service: str) -> APIRouter:
     @routes.get("/health", response_model=HealthOut, name=f"read_{service}_health")
     async def read_health(_: Reader, tx: Tx, now: Now) -> dict[str, Any]:
         """Outbox, consumers, timers and dead letters at a glance."""
-        return await _health(tx, now)
+        return await service_health(tx, now)
 
     @routes.get("/consumers", response_model=list[ConsumerOut], name=f"list_{service}_consumers")
     async def list_consumers(_: Reader, tx: Tx) -> list[dict[str, Any]]:
@@ -271,7 +271,8 @@ async def _outbox(tx: Transaction) -> dict[str, Any]:
     return dict(await tx.connection.fetchrow(_OUTBOX))
 
 
-async def _health(tx: Transaction, now: datetime) -> dict[str, Any]:
+async def service_health(tx: Transaction, now: datetime) -> dict[str, Any]:
+    """What a service says of itself at the business time `now`, as `HealthOut`."""
     consumers = await _consumers(tx)
     counts = await tx.connection.fetchrow(_COUNTS, now)
     well = counts["open_dead_letters"] == 0 and all(consumer["state"] == "running" for consumer in consumers)
