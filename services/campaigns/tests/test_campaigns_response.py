@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 from uuid import UUID, uuid4
 
+from kehu_campaigns.delivery.service import report
 from kehu_campaigns.gate.rules import bucket_of
 from kehu_campaigns.response.consumers import OPENINGS
+from kehu_chassis.clock import FixedClock
+from kehu_chassis.database import Database
+from kehu_chassis.scope import EVERYTHING
+from kehu_chassis.testing.events import Deliver
+from kehu_chassis.testing.plugin import Eventually
 from kehu_contracts.campaign import CustomerConverted
+from kehu_contracts.codes import DeliveryState
 
 
 async def funnel(people: Any, campaign: dict[str, Any]) -> dict[str, Any]:
@@ -90,6 +98,40 @@ async def test_an_opening_heard_of_before_its_delivery_counts_too(
     await fire_timers()
     assert (await funnel(people, campaign))["contacted"]["openings"] == 1
     assert len(await outbox_rows(CustomerConverted)) == 1
+
+
+async def test_an_opening_and_its_delivery_that_are_heard_of_at_the_same_moment_meet(
+    bank: Any,
+    people: Any,
+    make_running: Any,
+    deliver: Deliver,
+    fire_timers: Any,
+    clock: FixedClock,
+    worker_database: Database,
+    eventually: Eventually,
+) -> None:
+    (buyer,) = await bank.customers(1)
+    campaign = await make_running(await bank.segment([buyer]))
+    await fire_timers()
+    opening = deliver.message(bank.opening(buyer, opened_at=clock.now() + timedelta(seconds=30)))
+
+    async def hear_of_the_opening() -> None:
+        async with worker_database.begin(scope=EVERYTHING) as tx:
+            await OPENINGS.handle(tx, [opening])
+
+    async def waits_or_is_done() -> bool:
+        async with worker_database.begin() as tx:
+            waiting = "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = $1)"
+            name = await tx.connection.fetchval("SELECT current_database()")
+            return hearing.done() or bool(await tx.connection.fetchval(waiting, name))
+
+    async with worker_database.begin(scope=EVERYTHING) as tx:
+        message_id = await tx.connection.fetchval("SELECT id FROM messages")
+        await report(tx, [(message_id, DeliveryState.DELIVERED, clock.now() + timedelta(seconds=10))])
+        hearing = asyncio.create_task(hear_of_the_opening())
+        await eventually(waits_or_is_done)
+    await hearing
+    assert (await funnel(people, campaign))["contacted"]["openings"] == 1
 
 
 async def test_the_control_group_is_counted_apart(

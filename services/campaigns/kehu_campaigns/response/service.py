@@ -11,7 +11,7 @@ from sqlalchemy.dialects.postgresql import distinct_on, insert
 
 from kehu_campaigns.delivery.tables import messages
 from kehu_campaigns.gate.rules import Reason
-from kehu_campaigns.gate.tables import decisions
+from kehu_campaigns.gate.tables import contact_locks, decisions
 from kehu_campaigns.plans.tables import campaigns
 from kehu_campaigns.response.tables import conversions, openings
 from kehu_chassis import outbox
@@ -51,8 +51,9 @@ async def attribute(tx: Transaction, customer_ids: Sequence[UUID]) -> None:
 
     A campaign may when the product is its own and was opened within its window after the message arrived, or after the
     customer was held out: those are the control group. It does not matter which of opening and delivery is heard of
-    first, nor how often.
+    first, nor how often: of two that are heard of at the same moment, the second waits and sees the first.
     """
+    await tx.all(_ONE_AT_A_TIME, {"customer_ids": list(customer_ids)})
     for row in await tx.all(_ATTRIBUTE, {"customer_ids": list(customer_ids)}):
         if row["arm"] == CONTACTED:
             event = CustomerConverted(
@@ -69,6 +70,20 @@ async def attribute(tx: Transaction, customer_ids: Sequence[UUID]) -> None:
             )
             outbox.add(tx, event, at=row["converted_at"])
 
+
+# Who was reached has been decided about before, so the row is there. Whoever was not has nothing to be claimed.
+_ONE_AT_A_TIME: Final = (
+    select(contact_locks.c.customer_id)
+    .where(
+        contact_locks.c.customer_id.in_(
+            select(scope_subjects.c.survivor_id).where(
+                scope_subjects.c.subject_id == func.any(bindparam("customer_ids", type_=ARRAY(Uuid)))
+            )
+        )
+    )
+    .order_by(contact_locks.c.customer_id)
+    .with_for_update()
+)
 
 _CODE: Final = select(campaigns.c.code).where(campaigns.c.id == bindparam("campaign_id", type_=Uuid))
 
