@@ -91,7 +91,7 @@ async def _measure(house: House, pace: Pace) -> list[Measurement]:
         connection = await asyncpg.connect(house.superuser_dsn)
         static = await _filled(connection)
         for work, with_holdings in (("customers", False), (f"customers with account and {MOVEMENTS} movements", True)):
-            sizes = pace.sizes((500, 2_000, 8_000), (20, 40, 80))
+            sizes = pace.sizes((300, 1_000, 3_000), (20, 40, 80))
             took = [(await _round(bank, connection, static, size, with_holdings=with_holdings))[0] for size in sizes]
             before, ours, copy = _resident_mib(), [], []
             for _ in range(pace.rounds):
