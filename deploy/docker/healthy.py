@@ -7,7 +7,7 @@ It runs every few seconds in every container, so it imports no more than a socke
 import socket
 import sys
 
-with socket.create_connection(("127.0.0.1", int(sys.argv[1])), timeout=4) as connection:
+with socket.create_connection(("127.0.0.1", int(sys.argv[1])), timeout=8) as connection:
     connection.sendall(b"GET /health/ready HTTP/1.0\r\nHost: localhost\r\n\r\n")
     status_line = connection.recv(64).partition(b"\r\n")[0]
 sys.exit(b" 200" not in status_line)
