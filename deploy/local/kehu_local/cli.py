@@ -23,6 +23,7 @@ from kehu_local.audit import audit
 from kehu_local.dead_letters import dead_letters
 from kehu_local.failures import Failed
 from kehu_local.importers.commands import imports
+from kehu_local.keys import keys
 from kehu_local.plan import Plan, choose_ports, find_root
 from kehu_local.recovery import commands as recovery
 
@@ -47,6 +48,7 @@ app.add_typer(topic_commands, name="topics")
 app.add_typer(dead_letters, name="dead-letters")
 app.add_typer(imports, name="import")
 app.add_typer(audit, name="audit")
+app.add_typer(keys, name="keys")
 recovery.register(app)
 
 out = Console(highlight=False, soft_wrap=True)
