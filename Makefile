@@ -1,7 +1,7 @@
 # Every command of the suite. `make` alone lists them. Each sets up what it needs, once.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help up down test scenario faults compose-test lint types contracts format bench bench-test lock clean jars python web console browser
+.PHONY: help up down test scenario privacy fuzz faults compose-test lint types contracts format bench bench-test lock clean jars python web console browser
 
 SETUP := deploy/local/setup.sh
 BIN := .venv/bin
@@ -19,13 +19,19 @@ down: python ## Stop the suite that runs from this folder
 
 test: python jars console browser ## Run all tests, the console's too
 	npm --prefix web run test --silent
-	$(BIN)/pytest --numprocesses $(PYTEST_WORKERS) --dist loadgroup -m "not (bench or chain or compose or drill or faults)" $(ARGS)
+	$(BIN)/pytest --numprocesses $(PYTEST_WORKERS) --dist loadgroup -m "not (bench or chain or compose or drill or faults or personal)" $(ARGS)
 
 scenario: python jars console ## Run the first day's chain over a whole suite with the Berka bank
 	$(BIN)/pytest -m chain tests/scenarios $(ARGS)
 
 faults: python jars console ## Make a whole suite fail under load, one fault after the other and by chance (N=1000 SEED=7: the long form)
 	$(if $(N),$(BIN)/python -m tests.faults --faults $(N) $(if $(SEED),--seed $(SEED)) $(ARGS),$(BIN)/pytest -m faults tests/faults $(ARGS))
+
+privacy: python jars console ## Let people pass through a whole suite and look for them in all that it keeps and tells
+	$(BIN)/pytest -m personal tests/security $(ARGS)
+
+fuzz: python ## Hold the services against calls made up from the API document (N=20000 SEED=7: more, and others)
+	KEHU_TEST_FUZZ=$(or $(N),2000) KEHU_TEST_FUZZ_SEED=$(or $(SEED),1) $(BIN)/pytest -m fuzz tests/security $(ARGS)
 
 compose-test: python ## Build the images and try the suite of containers: hardening, scenario, faults (needs Docker with Compose v2)
 	$(BIN)/pytest -m compose tests/compose $(ARGS)
@@ -51,7 +57,7 @@ format: python web ## Format everything
 	$(BIN)/ruff check --fix --quiet .
 	npm --prefix web run format --silent
 
-bench: python jars ## Measure against the budgets (ARGS=relay: one of them; ARGS=--quick: only that they run)
+bench: python jars console ## Measure against the budgets (ARGS=relay: one of them; ARGS=--quick: only that they run)
 	$(BIN)/python -m bench $(ARGS)
 
 bench-test: python jars console ## Show that every benchmark runs
