@@ -1,30 +1,28 @@
 import { useQuery } from "@tanstack/react-query";
 import { api, bodyOf } from "../api/client";
-import type { Item } from "../api/types";
 
-type Unit = Item<"/api/v1/units">;
-
-async function everyUnit(signal: AbortSignal): Promise<Unit[]> {
-  const units: Unit[] = [];
+/** All rows of a list that is short enough to be read whole. */
+async function wholeList<Row>(
+  page: (cursor: string | undefined) => Promise<{ items: Row[]; next_cursor: string | null }>,
+): Promise<Row[]> {
+  const rows: Row[] = [];
   let cursor: string | null | undefined;
   while (cursor !== null) {
-    const page = bodyOf(
-      await api.GET("/api/v1/units", {
-        params: { query: { limit: 200, cursor: cursor ?? undefined } },
-        signal,
-      }),
-    );
-    units.push(...page.items);
-    cursor = page.next_cursor;
+    const read = await page(cursor ?? undefined);
+    rows.push(...read.items);
+    cursor = read.next_cursor;
   }
-  return units;
+  return rows;
 }
 
 function useUnits() {
   return useQuery({
     queryKey: ["units"],
     staleTime: 600_000,
-    queryFn: ({ signal }) => everyUnit(signal),
+    queryFn: ({ signal }) =>
+      wholeList(async (cursor) =>
+        bodyOf(await api.GET("/api/v1/units", { params: { query: { limit: 200, cursor } }, signal })),
+      ),
   });
 }
 
@@ -40,19 +38,30 @@ export function useUnitOptions(): { value: string; label: string }[] {
   return (units.data ?? []).map((unit) => ({ value: unit.id, label: unit.name }));
 }
 
-/** The name of someone who works in a unit; a dash while it is not known. */
-export function useColleagueName(unitId: string | null, staffId: string | null): string {
-  const staff = useQuery({
+function useStaff(unitId: string | undefined, enabled: boolean) {
+  return useQuery({
     queryKey: ["staff", unitId],
-    enabled: unitId !== null && staffId !== null,
+    enabled,
     staleTime: 600_000,
-    queryFn: async ({ signal }) =>
-      bodyOf(
-        await api.GET("/api/v1/staff", {
-          params: { query: { unit_id: unitId ?? undefined, limit: 200 } },
-          signal,
-        }),
-      ).items,
+    queryFn: ({ signal }) =>
+      wholeList(async (cursor) =>
+        bodyOf(
+          await api.GET("/api/v1/staff", {
+            params: { query: { unit_id: unitId, limit: 200, cursor } },
+            signal,
+          }),
+        ),
+      ),
   });
-  return staff.data?.find((member) => member.id === staffId)?.name ?? "–";
+}
+
+/** The name of someone who mostly works in a unit; only who is not found there is looked for in the whole bank. */
+export function useColleagueName(unitId: string | null, staffId: string | null): string {
+  const near = useStaff(unitId ?? undefined, unitId !== null && staffId !== null);
+  const found = near.data?.find((member) => member.id === staffId);
+  const far = useStaff(
+    undefined,
+    staffId !== null && found === undefined && (unitId === null || near.isSuccess),
+  );
+  return (found ?? far.data?.find((member) => member.id === staffId))?.name ?? "–";
 }

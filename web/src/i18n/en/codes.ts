@@ -211,7 +211,7 @@ export const codes: typeof chinese = {
     overdue: "Ran overdue",
     accept: "Accepted",
     reject: "Found to be no complaint",
-    investigate: "Investigated",
+    investigate: "Investigation begun",
     pause: "Paused",
     resume: "Resumed",
     decide: "Decided",

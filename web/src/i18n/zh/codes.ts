@@ -204,7 +204,7 @@ export const codes = {
     overdue: "超过时限",
     accept: "已受理",
     reject: "认定非投诉",
-    investigate: "开始调查",
+    investigate: "已开始调查",
     pause: "已中止",
     resume: "恢复",
     decide: "已作出决定",
