@@ -23,7 +23,7 @@ __all__ = ["CONVERGES_WITHIN", "Checker", "NotConverged"]
 CONVERGES_WITHIN: Final = 30.0
 """Seconds after the last fault within which every projection must stand where it belongs."""
 
-SCHEMAS: Final = ("customer", "segmentation", "complaints", "campaigns")
+SCHEMAS: Final = ("customer", "segmentation", "complaints", "campaigns", "gateway")
 EXAMPLES: Final = 3
 
 Rows = list[Mapping[str, Any]]

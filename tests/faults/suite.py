@@ -25,7 +25,7 @@ import psutil
 from kehu_chassis.testing.servers import KafkaServer, PostgresServer, tethered
 from kehu_local.api import token_of_client, token_of_user
 from kehu_local.environment import DATABASE, process_environment
-from kehu_local.plan import HOST, Plan, choose_ports, find_root
+from kehu_local.plan import HOST, PORTS, Plan, choose_ports, find_root
 from kehu_local.processes import KAFKA_SETTINGS
 from kehu_local.secrets import Secrets
 from kehu_local.status import readiness
@@ -35,8 +35,7 @@ from .proxy import Proxy
 
 __all__ = ["PROCESSES", "FaultySuite"]
 
-SERVICES: Final = ("customer", "segmentation", "complaints", "campaigns")
-PROCESSES: Final = ("gateway", *SERVICES, *(f"{service}-worker" for service in SERVICES))
+PROCESSES: Final = tuple(name for name in PORTS if name.partition("-")[0] not in {"postgres", "kafka"})
 """The processes of the runner, by the names of the ports on which they answer for their health."""
 
 STARTS_WITHIN: Final = 180.0
