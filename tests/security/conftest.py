@@ -27,7 +27,7 @@ CONSOLE: Final = (
 )
 SECONDS: Final = 1.0
 """In which a head, and then a body, has to reach the gateway of these tests."""
-PATIENCE: Final = 30.0
+PATIENCE: Final = 90.0
 
 
 @dataclass

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from typing import Final, cast
 
 from fastapi import Request
@@ -15,6 +16,8 @@ from kehu_gateway.limits.rules import Limit, Standing
 from kehu_gateway.resources import GatewayResources
 
 __all__ = ["AddressLimit", "CallerLimit"]
+
+Header = tuple[bytes, bytes]
 
 _UNCOUNTED: Final = frozenset({"/health/live", "/health/ready", "/metrics"})
 
@@ -73,10 +76,18 @@ class CallerLimit:
 
         async def answer(message: Message) -> None:
             if message["type"] == "http.response.start":
-                message["headers"] = [*message.get("headers", ()), told]
+                message["headers"] = _guarded(message.get("headers", ()), told)
             await send(message)
 
         await self._app(scope, receive, answer)
+
+
+def _guarded(headers: Iterable[Header], told: Header) -> list[Header]:
+    """Answers are about people: no cache keeps one, unless the service says how, and no browser guesses what it is."""
+    guarded = [*headers, told, (b"x-content-type-options", b"nosniff")]
+    if not any(name == b"cache-control" for name, _ in guarded):
+        guarded.append((b"cache-control", b"no-store"))
+    return guarded
 
 
 def _refusal(limit: Limit, standing: Standing) -> TooManyRequests:

@@ -102,7 +102,12 @@ def problem_response(problem: Problem, scope: Scope, *, status: int | None = Non
     body = problem_body(problem, language=language, trace_id=current_trace_id())
     if status is not None:
         body["status"] = status
-    headers = {**problem.headers, "Content-Language": language, "Cache-Control": "no-store"}
+    headers = {
+        **problem.headers,
+        "Content-Language": language,
+        "Cache-Control": "no-store",
+        "X-Content-Type-Options": "nosniff",
+    }
     return Response(to_json(body), status_code=status or problem.status, headers=headers, media_type=PROBLEM_JSON)
 
 
