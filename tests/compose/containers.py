@@ -76,6 +76,11 @@ class Containers:
         """Start what does not run, and wait until everything is healthy."""
         self.compose("up", "--detach", "--wait", *arguments)
 
+    def ill(self) -> list[str]:
+        """The containers that run and do not say that they are healthy."""
+        states = {name: one["State"] for name, one in self.inspect().items()}
+        return [name for name, state in states.items() if state["Running"] and state["Health"]["Status"] != "healthy"]
+
     def ids(self, *services: str) -> list[str]:
         """The containers of services, those that have ended too; of all services when none is named."""
         return self.compose("ps", "--all", "--quiet", *services).split()
