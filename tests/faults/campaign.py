@@ -23,7 +23,7 @@ from .suite import FaultySuite
 
 __all__ = ["Campaign", "Scene", "Tally", "open_scene"]
 
-GROUP: Final = 40
+GROUP: Final = 20
 WRITERS: Final = 3
 HEALS_WITHIN: Final = 60.0
 OVERLAPS: Final = 0.25

@@ -21,6 +21,7 @@ __all__ = ["Faults"]
 KILLS_A_MINUTE: Final = 3
 """Most kills of one process within a minute: at five deaths the runner rightly gives it up."""
 
+SMALLEST_PIECE: Final = 4096
 AWAY: Final = 6.0
 """Seconds for which the broker is away, beside those that its end and its start take."""
 
@@ -102,10 +103,14 @@ class Faults:
         disk = self._suite.disk
         assert disk is not None
         filler = disk / "filler"
+        piece = shutil.disk_usage(disk).free
         with filler.open("wb") as file:
-            while free := shutil.disk_usage(disk).free:
-                os.posix_fallocate(file.fileno(), file.tell(), free)
-                file.seek(0, os.SEEK_END)
+            # The broker takes from what is free at the same time.
+            while piece >= SMALLEST_PIECE:
+                try:
+                    os.posix_fallocate(file.fileno(), file.seek(0, os.SEEK_END), piece)
+                except OSError:
+                    piece //= 2
         # The broker notices at its next write, and halts.
         deadline = time.monotonic() + self._random.uniform(1, 5)
         while self._suite.kafka.poll() is None and time.monotonic() < deadline:
