@@ -1,7 +1,7 @@
 # Every command of the suite. `make` alone lists them. Each sets up what it needs, once.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help up down test scenario privacy fuzz faults compose-test lint types contracts format bench bench-test lock clean jars python web console browser
+.PHONY: asyncapi help up down test scenario privacy fuzz faults compose-test lint types contracts format bench bench-test lock clean jars python web console browser
 
 SETUP := deploy/local/setup.sh
 BIN := .venv/bin
@@ -51,6 +51,10 @@ contracts: python web ## Write what is generated: schemas, AsyncAPI, docs/events
 	$(BIN)/python -m kehu_contracts generate
 	$(BIN)/python -m kehu_local.openapi web/openapi.json
 	npm --prefix web run api --silent
+
+asyncapi: ## Hold the event document against AsyncAPI's own parser (fetches 55 MB of packages once)
+	npm --prefix libs/contracts/validate ci --silent
+	npm --prefix libs/contracts/validate run check --silent
 
 format: python web ## Format everything
 	$(BIN)/ruff format .
