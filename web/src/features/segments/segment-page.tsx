@@ -114,11 +114,13 @@ function Explanation({ segmentId, customerId }: { segmentId: string; customerId:
   );
 }
 
-function Members({ segmentId }: { segmentId: string }) {
+function Members({ segment }: { segment: Segment }) {
   const { t } = useTranslation();
+  const segmentId = segment.segment_id;
   const [chosen, setChosen] = useState<Member | null>(null);
   const pages = useInfiniteQuery({
-    queryKey: ["members", segmentId],
+    // A new version in force has members of its own: they are read anew when the publication is through.
+    queryKey: ["members", segmentId, segment.rule_version],
     initialPageParam: undefined as string | undefined,
     queryFn: async ({ pageParam, signal }) =>
       bodyOf(
@@ -208,9 +210,9 @@ function Actions({ segment }: { segment: Segment }) {
 export function SegmentPage() {
   const { segmentId } = useParams({ from: "/inside/segments/$segmentId" });
   const { t } = useTranslation();
-  const segment = useQuery({
+  const segment = useQuery<Segment>({
     queryKey: ["segment", segmentId],
-    refetchInterval: 10_000,
+    refetchInterval: (query) => (query.state.data?.publishing ? 1_000 : 10_000),
     queryFn: async ({ signal }) =>
       bodyOf(
         await api.GET("/api/v1/segments/{segment_id}", {
@@ -246,7 +248,7 @@ export function SegmentPage() {
           </Card>
         </Col>
       </Row>
-      <Members segmentId={segmentId} />
+      <Members segment={segment.data} />
     </Page>
   );
 }
