@@ -131,6 +131,9 @@ CUSTOMER: Final = {
         body={"unit_id": "{unit}", "primary_rm_id": None, "reason": "hand-over"},
         etag="version",
     ),
+    f"POST {C}/erasures": _route(
+        P.CUSTOMER_ERASE, rows="subject", path={"customer_id": "spare"}, body={"reason": "asked to"}, status=201
+    ),
     "POST /api/v1/contact-resolutions": _route(
         P.CONTACT_RESOLVE,
         rows="subject",

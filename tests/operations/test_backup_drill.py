@@ -95,7 +95,7 @@ def open_branch(suite: Operated) -> str:
 def publish_segment(suite: Operated) -> None:
     """Everybody who is an individual, so that every new customer makes news between services."""
     with suite.user("marketer") as marketer:
-        rule = {"type": "attribute", "attribute": "kind", "operator": "=", "value": "individual"}
+        rule = {"type": "attribute", "name": "kind", "operator": "=", "value": "individual"}
         segment = posted(marketer, "/api/v1/segments", {"code": "people", "name": "个人", "rule": rule})
         path = f"/api/v1/segments/{segment['segment_id']}"
         posted(marketer, f"{path}/publications", {}, status=202)
@@ -126,6 +126,15 @@ async def sequences(bootstrap: str) -> dict[tuple[str, str], list[int]]:
     return found
 
 
+def erase_one(suite: Operated, customer_id: str) -> str:
+    """Erase a customer after the backup was made; the ledger knows it then, and the backup does not."""
+    with suite.user("compliance") as compliance:
+        posted(compliance, f"/api/v1/customers/{customer_id}/erasures", {"reason": "asked to"})
+    file = suite.plan.ledger / "customer.jsonl"
+    wait_for(lambda: file.exists() and customer_id in file.read_text(), "the ledger never heard of the erasure")
+    return customer_id
+
+
 def retire_old_keys(suite: Operated) -> None:
     """The rotation that the backup was made in goes on in the restored suite."""
 
@@ -152,8 +161,9 @@ def test_a_suite_comes_back_from_a_backup_that_was_made_under_writes(operated: O
     written = len(writer.complaints)
     wait_for(lambda: len(writer.complaints) >= written + 10, "the writer stands still after the backup")
     writer.stop()
+    erased = erase_one(operated, next(iter(writer.customers)))
     point = datetime.fromisoformat(told.split("answered before ", 1)[1].split()[0])
-    before = [each for each, at in writer.customers.items() if at < point]
+    before = [each for each, at in writer.customers.items() if at < point and each != erased]
     complaints_before = [each for each, at in writer.complaints.items() if at < point]
     assert len(complaints_before) >= 20
     assert len(before) < len(writer.customers)
@@ -162,17 +172,20 @@ def test_a_suite_comes_back_from_a_backup_that_was_made_under_writes(operated: O
     operated.process.kill()
     operated.process.clean_up()
     ledger = tmp_path / "ledger"
-    shutil.copytree(operated.plan.ledger, ledger)
+    shutil.copytree(operated.data / "ledger", ledger)
     shutil.rmtree(operated.data)
 
-    operated.kehu("restore", str(backup), "--ledger", str(ledger), *operated.port_options())
+    said = operated.kehu("restore", str(backup), "--ledger", str(ledger), *operated.port_options())
+    assert "1 of the backup's customers had been erased since" in said
+    assert "holds a suite" in operated.kehu("restore", str(backup), "--no-ledger", *operated.port_options(), fails=True)
     operated.start()
     assert "WRONG" not in operated.kehu("verify")
     with operated.system() as system:
+        assert there(system, "/api/v1/customers", [erased]) == set()
         assert there(system, "/api/v1/customers", before) == set(before)
         assert there(system, "/api/v1/complaints", complaints_before) == set(complaints_before)
         # What was written after the point is gone as a whole: no case without its customer.
-        kept = there(system, "/api/v1/customers", list(writer.customers))
+        kept = there(system, "/api/v1/customers", list(writer.customers)) | {erased}
         for complaint_id in there(system, "/api/v1/complaints", list(writer.complaints)):
             assert system.get(f"/api/v1/complaints/{complaint_id}").json()["customer_id"] in kept
     retire_old_keys(operated)

@@ -36,6 +36,7 @@ class Permission(StrEnum):
     CUSTOMER_WRITE = "customer:write"
     CUSTOMER_REVEAL = "customer:reveal"
     CUSTOMER_MERGE = "customer:merge"
+    CUSTOMER_ERASE = "customer:erase"
     CONSENT_WRITE = "consent:write"
     OWNERSHIP_WRITE = "ownership:write"
     CONTACT_RESOLVE = "contact:resolve"
@@ -89,6 +90,7 @@ PERMISSIONS: Final[dict[Role, frozenset[Permission]]] = {
     | {
         Permission.CUSTOMER_REVEAL,
         Permission.CUSTOMER_MERGE,
+        Permission.CUSTOMER_ERASE,
         Permission.CAMPAIGN_REVIEW,
         Permission.COMPLAINT_APPROVE_EXTENSION,
         Permission.AUDIT_READ,

@@ -14,6 +14,7 @@ from kehu_customer.vault import CustomerResources, Vault
 __all__ = [
     "ConsentWriter",
     "ContactResolver",
+    "CustomerEraser",
     "CustomerMerger",
     "CustomerReader",
     "CustomerRevealer",
@@ -32,5 +33,6 @@ CustomerReader = Annotated[Principal, requires(Permission.CUSTOMER_READ)]
 CustomerWriter = Annotated[Principal, requires(Permission.CUSTOMER_WRITE)]
 CustomerRevealer = Annotated[Principal, requires(Permission.CUSTOMER_REVEAL)]
 CustomerMerger = Annotated[Principal, requires(Permission.CUSTOMER_MERGE)]
+CustomerEraser = Annotated[Principal, requires(Permission.CUSTOMER_ERASE)]
 ConsentWriter = Annotated[Principal, requires(Permission.CONSENT_WRITE)]
 ContactResolver = Annotated[Principal, requires(Permission.CONTACT_RESOLVE)]

@@ -10,13 +10,16 @@ from typing import Final, cast
 from kehu_chassis.crypto import KeyRing
 from kehu_chassis.database import Transaction
 from kehu_chassis.definition import Runtime, ServiceDefinition, migrations_of
+from kehu_chassis.ledger import Ledger
 from kehu_chassis.rotation import REWRAP, followed, rewrapper, schedule_rewrap
 from kehu_chassis.subscription import Subscription
-from kehu_chassis.timers import TimerHandler
+from kehu_chassis.timers import PreparedTimer, TimerHandler
 from kehu_customer.accounts.jobs import RETENTION, retention, schedule_retention
 from kehu_customer.accounts.routes import routes as account_routes
 from kehu_customer.consents.routes import resolution_routes
 from kehu_customer.consents.routes import routes as consent_routes
+from kehu_customer.erasures.routes import routes as erasure_routes
+from kehu_customer.erasures.service import NOTE, noter
 from kehu_customer.identity.routes import routes as document_routes
 from kehu_customer.merges.routes import routes as merge_routes
 from kehu_customer.organization.routes import routes as organization_routes
@@ -54,11 +57,12 @@ def _subscriptions(runtime: Runtime) -> Sequence[Subscription]:
     return (*inbound_subscriptions(runtime), TIMELINE)
 
 
-def _timers(runtime: Runtime) -> Mapping[str, TimerHandler]:
+def _timers(runtime: Runtime) -> Mapping[str, TimerHandler | PreparedTimer]:
     resources = cast("CustomerResources", runtime.resources)
     return {
         REINDEX: reindexer(resources.vault),
         REWRAP: rewrapper(resources.ring, customers),
+        NOTE: noter(Ledger(runtime.settings.ledger_folder, runtime.name)),
         RETENTION: retention(runtime.clock),
     }
 
@@ -75,6 +79,7 @@ DEFINITION: Final = ServiceDefinition(
         consent_routes,
         resolution_routes,
         merge_routes,
+        erasure_routes,
         ownership_routes,
         account_routes,
         timeline_routes,

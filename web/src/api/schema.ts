@@ -706,6 +706,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/customers/{customer_id}/erasures": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Erase Customer
+         * @description Destroy a customer's key and all that identifies the person. It cannot be undone, by no restore either.
+         */
+        post: operations["erase_customer_api_v1_customers__customer_id__erasures_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/customers/{customer_id}/ownership": {
         parameters: {
             query?: never;
@@ -3374,6 +3394,30 @@ export interface components {
          */
         DocumentStanding: "not_yet_valid" | "valid" | "expired" | "unknown";
         /**
+         * ErasureIn
+         * @description Why a customer is erased.
+         */
+        ErasureIn: {
+            /**
+             * Reason
+             * @description Stands in the audit; names nobody
+             */
+            reason: string;
+        };
+        /**
+         * ErasureOut
+         * @description What was erased: the customer, with all that were merged into it.
+         */
+        ErasureOut: {
+            /** Customer Ids */
+            customer_ids: string[];
+            /**
+             * Erased At
+             * Format: date-time
+             */
+            erased_at: string;
+        };
+        /**
          * Gender
          * @description GB/T 2261.1 in words.
          * @enum {string}
@@ -5091,7 +5135,6 @@ export interface components {
             currency: string;
             /**
              * Assessed At
-             * Format: time
              * @description In Asia/Shanghai, on the first of each month
              */
             assessed_at: string;
@@ -5912,7 +5955,7 @@ export interface components {
          * @description What a route asks for.
          * @enum {string}
          */
-        Permission: "customer:read" | "customer:write" | "customer:reveal" | "customer:merge" | "consent:write" | "ownership:write" | "contact:resolve" | "organization:read" | "organization:write" | "segment:read" | "segment:write" | "complaint:read" | "complaint:write" | "complaint:approve_extension" | "campaign:read" | "campaign:write" | "campaign:review" | "operations:read" | "operations:write" | "audit:read";
+        Permission: "customer:read" | "customer:write" | "customer:reveal" | "customer:merge" | "customer:erase" | "consent:write" | "ownership:write" | "contact:resolve" | "organization:read" | "organization:write" | "segment:read" | "segment:write" | "complaint:read" | "complaint:write" | "complaint:approve_extension" | "campaign:read" | "campaign:write" | "campaign:review" | "operations:read" | "operations:write" | "audit:read";
         /**
          * RefusalIn
          * @description Refuse an extension.
@@ -11171,6 +11214,143 @@ export interface operations {
                 };
             };
             /** @description This merge has been undone already (`customer.merge_undone`) */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large (`request.body_too_large`) */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body must be application/json (`request.unsupported_media_type`) */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is invalid (`request.invalid`) */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests (`request.rate_limited`) */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service is temporarily unavailable (`service.unavailable`) */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service did not answer in time (`gateway.timeout`) */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    erase_customer_api_v1_customers__customer_id__erasures_post: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Makes the write happen once: sent again with the same key and body, it gets the first call's answer */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                customer_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ErasureIn"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErasureOut"];
+                };
+            };
+            /** @description The request cannot be read (`request.malformed`) */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A valid token is required (`auth.token_invalid`) */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description You may not do this (`auth.forbidden`) */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not found (`not_found`) */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request did not arrive in time (`request.timed_out`) */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This customer's data must be kept (`customer.erasure_refused`); This customer is merged into another (`customer.erasure_merged`) */
             409: {
                 headers: {
                     [name: string]: unknown;

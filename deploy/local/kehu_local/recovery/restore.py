@@ -28,7 +28,7 @@ from kehu_local.failures import Failed
 from kehu_local.lock import only_one
 from kehu_local.plan import SERVICES, Plan
 from kehu_local.processes import kafka_server, postgres_server
-from kehu_local.recovery import database, events
+from kehu_local.recovery import database, erasures, events
 from kehu_local.recovery.archive import Archive
 from kehu_local.recovery.backup import KEPT_FILES, Say, step
 from kehu_local.secrets import SCHEMAS, Secrets
@@ -64,12 +64,12 @@ def restore_suite(plan: Plan, source: Source, say: Say) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     with only_one(plan.run):
         shutil.copytree(archive.keys / "secrets", plan.secrets)
-        secrets = Secrets.load_or_make(plan)
-        with _servers(plan, secrets, say):
-            asyncio.run(_fill(plan, secrets, archive, source, say))
         for name in KEPT_FILES:
             if (archive.data / Path(name).name).exists():
                 shutil.copy2(archive.data / Path(name).name, plan.data / name)
+        secrets = Secrets.load_or_make(plan)
+        with _servers(plan, secrets, say):
+            asyncio.run(_fill(plan, secrets, archive, source, say))
         plan.save()
     say(f"Restored as of {archive.manifest['point']}; start it: kehu up --data {plan.data}")
 
@@ -112,6 +112,8 @@ async def _fill(plan: Plan, secrets: Secrets, archive: Archive, source: Source, 
         await events.fill(kafka, archive.data, manifest["topics"], kept=kept)
     with step(say, "Ledger and audit"):
         await _go_on(plan, dsn, archive, source.ledger)
+    erased = await erasures.repeat(plan, secrets)
+    say(f"{erased} of the backup's customers had been erased since, and are erased again")
 
 
 async def _require_empty_database(plan: Plan, secrets: Secrets) -> None:
@@ -154,7 +156,7 @@ async def _go_on(plan: Plan, dsn: str, archive: Archive, ledger: Path | None) ->
                     actor="kehu restore",
                     action="suite.restored",
                     resource=("service", service),
-                    at=SuiteClock(archive.data / "clock.json").now(),
+                    at=SuiteClock(plan.clock_file).now(),
                     details=details,
                 )
             while await audit_chain.seal(opened, at_rest=True):

@@ -17,7 +17,8 @@ consent_entries = Table(
     Column("purpose", Text, nullable=False),
     Column("channel", Text, nullable=False),
     # Empty when the consent covers the whole channel.
-    Column("contact_point_id", Uuid, ForeignKey("contact_points.id")),
+    # No foreign key: what was consented to must be provable when the contact point was erased.
+    Column("contact_point_id", Uuid),
     Column("status", Text, nullable=False),
     Column("lawful_basis", Text, nullable=False),
     Column("notice_version", Text, nullable=False),

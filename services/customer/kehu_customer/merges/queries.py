@@ -13,6 +13,7 @@ from kehu_chassis.problems import NotFound
 from kehu_chassis.scope import within_scope_subject
 from kehu_customer.identity.tables import documents
 from kehu_customer.merges.tables import merges
+from kehu_customer.parties.queries import is_known
 from kehu_customer.parties.tables import customers
 
 __all__ = ["absorbed_by", "identity_keys", "lock_merge", "lock_pair", "read_merge"]
@@ -31,7 +32,7 @@ async def lock_pair(tx: Transaction, one: UUID, other: UUID) -> dict[UUID, Any]:
     wanted = {one, other}
     statement = (
         select(customers)
-        .where(customers.c.id.in_(sorted(wanted)), within_scope_subject(customers.c.id))
+        .where(customers.c.id.in_(sorted(wanted)), is_known, within_scope_subject(customers.c.id))
         .order_by(customers.c.id)
         .with_for_update()
     )

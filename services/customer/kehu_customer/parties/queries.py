@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, Select, bindparam, select
@@ -19,6 +19,7 @@ from kehu_customer.parties.tables import contact_points, customers, party_names
 __all__ = [
     "CustomerFilter",
     "customers_by_id",
+    "is_known",
     "list_contact_points",
     "list_customers",
     "list_names",
@@ -28,8 +29,10 @@ __all__ = [
     "units_below",
 ]
 
+# Who was erased is known to nobody: the row stays for what refers to it, without a key.
+is_known: Final = customers.c.wrapped_key != b""
 _one_customer = select(customers).where(
-    customers.c.id == bindparam("customer_id"), within_scope_subject(customers.c.id)
+    customers.c.id == bindparam("customer_id"), is_known, within_scope_subject(customers.c.id)
 )
 _one_customer_locked = _one_customer.with_for_update()
 _names_of = (
@@ -103,7 +106,9 @@ async def lock_customer(tx: Transaction, customer_id: UUID) -> Record:
 
 async def customers_by_id(tx: Transaction, customer_ids: Collection[UUID]) -> dict[UUID, Record]:
     """The rows of those customers that the caller reaches."""
-    statement = select(customers).where(customers.c.id.in_(list(customer_ids)), within_scope_subject(customers.c.id))
+    statement = select(customers).where(
+        customers.c.id.in_(list(customer_ids)), is_known, within_scope_subject(customers.c.id)
+    )
     rows: list[Any] = await tx.all(statement)
     return {row["id"]: row for row in rows}
 
@@ -113,6 +118,7 @@ async def list_customers(tx: Transaction, wanted: CustomerFilter, page: PageQuer
     statement = select(customers).where(
         # A customer that is merged into no other belongs to its own unit, so an index on the unit serves the scope.
         customers.c.survivor_id == customers.c.id,
+        is_known,
         within_scope(customers.c.unit_id),
         *wanted.conditions(customers),
     )

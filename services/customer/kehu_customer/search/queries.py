@@ -10,7 +10,7 @@ from sqlalchemy import select
 from kehu_chassis.database import Record, Transaction
 from kehu_chassis.scope import within_scope_subject
 from kehu_customer.identity.tables import documents
-from kehu_customer.parties.queries import CustomerFilter, units_below
+from kehu_customer.parties.queries import CustomerFilter, is_known, units_below
 from kehu_customer.parties.tables import contact_points, customers
 
 __all__ = ["by_contact", "by_document", "by_number", "name_candidates"]
@@ -37,7 +37,7 @@ async def name_candidates(
 
 async def by_number(tx: Transaction, customer_number: str) -> list[Record]:
     """The customer with this number."""
-    found = customers.c.customer_number == customer_number, within_scope_subject(customers.c.id)
+    found = customers.c.customer_number == customer_number, is_known, within_scope_subject(customers.c.id)
     return await tx.all(select(customers).where(*found))
 
 

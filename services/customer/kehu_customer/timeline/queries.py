@@ -13,13 +13,14 @@ from kehu_chassis.paging import PageQuery, PageRows, keyset, page_rows
 from kehu_chassis.problems import NotFound
 from kehu_chassis.scope import within_scope_subject
 from kehu_customer.kinship import party_ids
+from kehu_customer.parties.queries import is_known
 from kehu_customer.parties.tables import customers
 from kehu_customer.timeline.tables import interactions, timeline_entries
 
 __all__ = ["customer_with_key", "notes_of", "timeline"]
 
 _WITH_KEY: Final = select(customers.c.id, customers.c.key_id, customers.c.wrapped_key).where(
-    customers.c.id == bindparam("customer_id", type_=Uuid), within_scope_subject(customers.c.id)
+    customers.c.id == bindparam("customer_id", type_=Uuid), is_known, within_scope_subject(customers.c.id)
 )
 
 _NOTES: Final = (
