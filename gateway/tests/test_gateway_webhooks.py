@@ -19,7 +19,7 @@ import httpx
 import pytest
 from aiohttp import web
 
-from kehu_chassis.clock import FixedClock
+from kehu_chassis.clock import FixedClock, technical_now
 from kehu_chassis.database import Database
 from kehu_chassis.testing.events import Deliver
 from kehu_chassis.testing.http import TestApp
@@ -169,7 +169,7 @@ async def test_a_failing_receiver_is_tried_again_with_a_fresh_signature_and_then
     hooks: Hooks, partner: Partner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     times = iter(range(100))
-    now = delivery.technical_now() + timedelta(seconds=60)
+    now = technical_now() + timedelta(seconds=60)
     monkeypatch.setattr(delivery, "technical_now", lambda: now + timedelta(seconds=next(times)))
     webhook = await hooks.register(partner.address)
     partner.status = 500
@@ -213,9 +213,7 @@ async def test_a_worker_that_dies_in_mid_delivery_lets_the_message_go_again(hook
     webhook = await hooks.register(partner.address)
     await hooks.happen()
     async with hooks.database.begin() as tx:
-        leased = await tx.connection.fetch(
-            delivery._TAKE, delivery.technical_now(), 4, delivery.technical_now() + delivery.LEASE, []
-        )
+        leased = await tx.connection.fetch(delivery._TAKE, technical_now(), 4, technical_now() + delivery.LEASE, [])
     assert len(leased) == 1
     assert await hooks.send() == 0
     await hooks.wait_out()

@@ -16,7 +16,7 @@ from kehu_chassis.worker import Worker
 
 async def work(definition: ServiceDefinition, prefix: str) -> None:
     """What `run_worker` does, but for the prefix."""
-    async with open_runtime(definition, definition.settings(), "worker") as runtime:  # type: ignore[call-arg]
+    async with open_runtime(definition, definition.settings(), "worker") as runtime:
         kafka = Kafka(runtime.settings.kafka_bootstrap, client_id=f"kehu-{definition.name}", prefix=prefix)
         await Worker(definition, runtime, kafka=kafka).run()
 
@@ -25,7 +25,7 @@ def main(service: str, process: str, prefix: str) -> None:
     """Run until SIGTERM."""
     definition = cast("ServiceDefinition", import_module(f"kehu_{service}.main").DEFINITION)
     if process == "api":
-        run_api(definition, definition.settings())  # type: ignore[call-arg]
+        run_api(definition, definition.settings())
         return
     configure_logging(f"{service}-worker")
     spans = configure_tracing(f"kehu-{service}-worker")

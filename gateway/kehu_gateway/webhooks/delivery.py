@@ -10,6 +10,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Mapping
 from datetime import timedelta
+from time import monotonic
 from typing import Any, Final
 
 from kehu_chassis import metrics
@@ -27,7 +28,8 @@ __all__ = ["KEPT", "Deliverer", "forget_settled", "measure"]
 
 log = get_logger(__name__)
 
-LOOK_EVERY: Final = 0.5
+LOOK_EVERY: Final = 1.0
+MEASURE_EVERY: Final = 5.0
 AT_ONCE: Final = 4
 """Messages under way to one endpoint: a slow one holds up none but itself."""
 LEASE: Final = timedelta(minutes=1)
@@ -84,11 +86,14 @@ class Deliverer:
     async def run(self) -> None:
         """Deliver what is due, while it is due."""
         failures = 0
+        measure_at = 0.0
         async with open_sender(self._allowed) as sender:
             while not self._stopping.is_set():
                 try:
                     begun = await self.begin(sender)
-                    await measure(self._database)
+                    if monotonic() >= measure_at:
+                        await measure(self._database)
+                        measure_at = monotonic() + MEASURE_EVERY
                     failures = 0
                 except TRANSIENT as error:
                     failures, begun = failures + 1, 0
