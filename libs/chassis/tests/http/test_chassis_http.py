@@ -240,10 +240,13 @@ async def test_a_bad_query_is_refused(probe: TestApp, query: str, pointer: str) 
     assert (error["pointer"], error["in"]) == (pointer, "query")
 
 
-async def test_a_control_character_in_the_path_is_refused(probe: TestApp) -> None:
+@pytest.mark.parametrize("encoded", ["%00", "%1B", "%7f", "%C2%8B", "%c2%9f", "%E2%80%A8"])
+async def test_a_control_character_in_path_or_query_is_refused(probe: TestApp, encoded: str) -> None:
     client = await probe.client(WRITER)
-    response = await client.get("/api/v1/notes/a%00b")
-    assert (response.status_code, response.json()["errors"][0]["in"]) == (422, "path")
+    for place, where in ((f"/a{encoded}b", "path"), (f"?cursor=a{encoded}b", "query")):
+        response = await client.get(f"/api/v1/notes{place}")
+        wrong = response.json()["errors"][0]
+        assert (response.status_code, wrong["in"], wrong["code"]) == (422, where, "control_character")
 
 
 async def test_pages_follow_one_another_though_rows_come_in_between(probe: TestApp) -> None:

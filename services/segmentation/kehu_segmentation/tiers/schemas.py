@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date, time
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import Field, WithJsonSchema
 
 from kehu_chassis.schemas import Out
 from kehu_contracts.base import Money
@@ -32,6 +32,11 @@ class TierSchemeOut(Out):
     scheme_version: int
     effective_from: date
     currency: str
-    assessed_at: Annotated[time, Field(description="In Asia/Shanghai, on the first of each month")]
+    assessed_at: Annotated[
+        time,
+        # The format `time` of JSON Schema has a zone; this is the clock on the wall of the bank.
+        WithJsonSchema({"type": "string", "pattern": r"^\d{2}:\d{2}:\d{2}$"}),
+        Field(description="In Asia/Shanghai, on the first of each month"),
+    ]
     tiers: list[TierOut]
     unassessed_count: Annotated[int, Field(description="Customers within the caller's scope who have no tier yet")]
