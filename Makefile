@@ -1,7 +1,7 @@
 # Every command of the suite. `make` alone lists them. Each sets up what it needs, once.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: asyncapi help up down test scenario privacy fuzz faults compose-test lint types contracts format bench bench-test lock clean jars python web console browser
+.PHONY: asyncapi drill help up down test scenario privacy fuzz faults compose-test lint types contracts format bench bench-test lock clean jars python web console browser
 
 SETUP := deploy/local/setup.sh
 BIN := .venv/bin
@@ -35,6 +35,9 @@ fuzz: python ## Hold the services against calls made up from the API document (N
 
 compose-test: python ## Build the images and try the suite of containers: hardening, scenario, faults (needs Docker with Compose v2)
 	$(BIN)/pytest -m compose tests/compose $(ARGS)
+
+drill: python jars console ## Back up a whole suite under writes, destroy it, restore it, verify it
+	$(BIN)/pytest -m drill tests/operations $(ARGS)
 
 lint: python web ## Check style, imports and unused dependencies
 	$(BIN)/ruff check .

@@ -1,0 +1,168 @@
+"""Migrations: each runs forwards and back under data, the version before goes on meanwhile, and none makes all wait."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib import import_module
+from pathlib import Path
+from uuid import uuid4
+
+import asyncpg
+import pytest
+from alembic.config import Config
+from alembic.script import ScriptDirectory
+
+from kehu_chassis import migrations
+from kehu_chassis.provision import ensure_schema
+from kehu_chassis.testing.databases import ServiceDatabase
+
+SERVICES = ("customer", "segmentation", "complaints", "campaigns", "gateway")
+LOCK_LIMIT = 5.0
+
+
+def folder_of(service: str) -> Path:
+    folder: Path = import_module(f"kehu_{service}.main").DEFINITION.migrations
+    return folder
+
+
+def revisions_of(folder: Path) -> list[str]:
+    """From the first to the newest."""
+    config = Config()
+    config.set_main_option("script_location", str(folder))
+    return [script.revision for script in ScriptDirectory.from_config(config).walk_revisions()][::-1]
+
+
+@asynccontextmanager
+async def unmigrated(server: str, service: str) -> AsyncIterator[ServiceDatabase]:
+    """A database with the service's roles and its empty schema."""
+    place = ServiceDatabase(server, f"kehu_test_{uuid4().hex}", service)
+    admin = await asyncpg.connect(server)
+    try:
+        await admin.execute(f'CREATE DATABASE "{place.name}" TEMPLATE template0')
+        connection = await asyncpg.connect(place.dsn())
+        await ensure_schema(connection, service)
+        await connection.close()
+        yield place
+        await admin.execute(f'DROP DATABASE "{place.name}" WITH (FORCE)')
+    finally:
+        await admin.close()
+
+
+async def upgrade(place: ServiceDatabase, revision: str) -> None:
+    folder = folder_of(place.schema)
+    await asyncio.to_thread(
+        migrations.upgrade, place.dsn("owner"), schema=place.schema, folder=folder, revision=revision
+    )
+
+
+async def downgrade(place: ServiceDatabase, revision: str) -> None:
+    folder = folder_of(place.schema)
+    await asyncio.to_thread(
+        migrations.downgrade, place.dsn("owner"), schema=place.schema, folder=folder, revision=revision
+    )
+
+
+async def columns(connection: asyncpg.Connection, schema: str) -> set[tuple[str, str, str]]:
+    rows = await connection.fetch(
+        "SELECT table_name, column_name, data_type FROM information_schema.columns WHERE table_schema = $1", schema
+    )
+    return {(row["table_name"], row["column_name"], row["data_type"]) for row in rows}
+
+
+@pytest.mark.parametrize("service", SERVICES)
+async def test_every_migration_runs_forwards_and_back(postgres: str, service: str) -> None:
+    revisions = revisions_of(folder_of(service))
+    async with unmigrated(postgres, service) as place:
+        connection = await asyncpg.connect(place.dsn())
+        shapes = [await columns(connection, service)]
+        for revision in revisions:
+            await upgrade(place, revision)
+            shapes.append(await columns(connection, service))
+        for number in range(len(revisions) - 1, -1, -1):
+            await downgrade(place, revisions[number - 1] if number else "base")
+            left = {column for column in await columns(connection, service) if column[0] != migrations.VERSION_TABLE}
+            expected = {column for column in shapes[number] if column[0] != migrations.VERSION_TABLE}
+            assert left == expected, revisions[number]
+        await upgrade(place, "head")
+        assert await columns(connection, service) == shapes[-1]
+        await connection.close()
+
+
+ADD = """
+WITH made AS (SELECT uuidv7() AS id)
+INSERT INTO customers (id, kind, status, gender, language, survivor_id, customer_since, key_id, wrapped_key,
+                       name_sealed, created_at, updated_at)
+SELECT id, 'individual', 'active', 'unknown', 'zh', id, '2026-01-01', 'kek-1', 'w', 's', now(), now() FROM made
+"""
+
+
+class FirstVersion:
+    """What the service did at its first revision, over and over: registers customers and reads them back."""
+
+    def __init__(self, place: ServiceDatabase) -> None:
+        self._place = place
+        self.written = 0
+        self.longest = 0.0
+        self._stopping = False
+
+    async def run(self) -> None:
+        settings = {"search_path": f"{self._place.schema}, public"}
+        connection = await asyncpg.connect(self._place.dsn("worker"), server_settings=settings)
+        while not self._stopping:
+            began = time.monotonic()
+            await connection.execute(ADD)
+            self.written += 1
+            assert await connection.fetchval("SELECT count(*) FROM customers WHERE key_id = 'kek-1'") == self.written
+            self.longest = max(self.longest, time.monotonic() - began)
+        await connection.close()
+
+    def stop(self) -> None:
+        """Finish the customer under way."""
+        self._stopping = True
+
+
+async def test_the_version_before_goes_on_while_the_next_ones_arrive_and_when_they_are_taken_back(
+    postgres: str,
+) -> None:
+    revisions = revisions_of(folder_of("customer"))
+    async with unmigrated(postgres, "customer") as place:
+        await upgrade(place, revisions[0])
+        first = FirstVersion(place)
+        running = asyncio.create_task(first.run())
+        for revision in revisions[1:]:
+            before = first.written
+            await upgrade(place, revision)
+            assert first.written > before, revision
+        await downgrade(place, revisions[0])
+        first.stop()
+        await running
+        assert first.longest < LOCK_LIMIT
+
+
+async def test_a_migration_that_cannot_have_its_lock_gives_up_and_changes_nothing(postgres: str) -> None:
+    async with unmigrated(postgres, "customer") as place:
+        await upgrade(place, "0007")
+        connection = await asyncpg.connect(place.dsn())
+        reader = await asyncpg.connect(place.dsn())
+        async with connection.transaction():
+            await connection.execute("LOCK TABLE customer.consent_entries IN ACCESS SHARE MODE")
+            began = time.monotonic()
+            migrating = asyncio.create_task(upgrade(place, "0008"))
+            queued = (
+                "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'customer.consent_entries'::regclass"
+            )
+            while not migrating.done() and not await connection.fetchval(queued):  # noqa: ASYNC110  another session
+                await asyncio.sleep(0.01)
+            # Whoever reads meanwhile queues behind the migration, and goes on when it has given up.
+            await reader.fetch("SELECT FROM customer.consent_entries")
+            with pytest.raises(Exception, match="lock timeout"):
+                await migrating
+            assert LOCK_LIMIT <= time.monotonic() - began < 4 * LOCK_LIMIT
+        assert await connection.fetchval("SELECT version_num FROM customer.alembic_version") == "0007"
+        assert await connection.fetchval("SELECT to_regclass('customer.erasures')") is None
+        await upgrade(place, "0008")
+        await connection.close()
+        await reader.close()
