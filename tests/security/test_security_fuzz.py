@@ -1,0 +1,54 @@
+"""Thousands of calls that the API document makes up: no error of ours, and no answer that the document does not know."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Final
+
+import pytest
+
+from kehu_contracts.access import Role
+
+from .fuzz import Fuzzer, Tally
+
+if TYPE_CHECKING:
+    from ..world.bank import World  # noqa: TID252  no installed package holds the world of the tests
+
+CALLS: Final = int(os.environ.get("KEHU_TEST_FUZZ", "2000"))
+"""In all services together, about; `make fuzz N=20000` makes more."""
+NUMBER: Final = int(os.environ.get("KEHU_TEST_FUZZ_SEED", "1"))
+SERVICES: Final = ("customer", "segmentation", "complaints", "campaigns")
+
+
+@pytest.mark.fuzz
+@pytest.mark.parametrize("service", SERVICES)
+async def test_every_answer_stands_in_the_document(world: World, service: str) -> None:
+    # Imported here: what is below asks for a world, which most tests of this folder need not.
+    from ..access.table import TABLE  # noqa: PLC0415, TID252  the same
+    from ..world.bank import staff_of  # noqa: PLC0415, TID252  the same
+
+    served = world.services[service]
+    client = await served.rehearsed.client(*Role, staff_id=staff_of("east"), subject="fuzzer")
+    east = world.things["east"]
+    things = {
+        operation: {
+            name: east[route.path.get(name, name.removesuffix("_id"))]
+            for name in _names(operation)
+            if route.path.get(name, name.removesuffix("_id")) in east
+        }
+        for operation, route in TABLE[service].items()
+    }
+    fuzzer = Fuzzer(served.app.app.openapi(), things, NUMBER)
+    every = sum(len(routes) for routes in TABLE.values())
+    tally = Tally()
+    for operation in fuzzer.operations():
+        for case in fuzzer.cases(operation, max(2, round(CALLS / every))):
+            await fuzzer.call(client, case, tally)
+    assert not tally.failures, f"with seed {NUMBER}:\n" + "\n".join(tally.failures.values())
+    assert tally.calls >= 0.7 * CALLS * len(TABLE[service]) / every
+    # Calls that are all refused would show nothing.
+    assert tally.succeeded > tally.calls / 10
+
+
+def _names(operation: str) -> list[str]:
+    return [part[1:-1] for part in operation.split("/") if part.startswith("{")]
