@@ -61,7 +61,7 @@ async def migrate(server: str, dsn: str) -> None:
 
 
 async def add_customer(connection: asyncpg.Connection) -> UUID:
-    return await connection.fetchval(
+    added: UUID = await connection.fetchval(
         "INSERT INTO customer.customers (id, kind, status, gender, language, survivor_id, customer_since, key_id,"
         " wrapped_key, name_sealed, created_at, updated_at)"
         " VALUES ($1, 'individual', 'active', 'unknown', 'zh', $1, '2026-01-01', 'kek-1', $2, 'sealed', now(), now())"
@@ -69,6 +69,7 @@ async def add_customer(connection: asyncpg.Connection) -> UUID:
         new_id(),
         WRAPPED,
     )
+    return added
 
 
 async def contents(dsn: str) -> dict[str, list[str]]:
