@@ -138,10 +138,10 @@ class Bank:
             letters += [self.balance(account), self.movement(account)]
         return letters
 
-    def newcomer(self) -> list[Letter]:
-        """A party with an account, a product opening and the first movement: parents before children."""
+    def newcomer(self, *, savings: bool | None = None) -> list[Letter]:
+        """A party with an account and a product opening, parents before children; a saver now and then, unless told."""
         party, account = self._name("P"), self._name("A")
-        savings = self._random.random() < 0.5
+        savings = self._random.random() < 0.5 if savings is None else savings
         return [self.party(party), self.account(account, party, savings=savings), self.opening(account, party)]
 
     def party(self, party: str, sequence: int = 1, **changes: Any) -> Letter:

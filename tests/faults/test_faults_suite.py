@@ -59,7 +59,9 @@ async def scene() -> AsyncIterator[Scene]:
     with FaultySuite() as suite:
         async with open_scene(suite, seed=3) as opened:
             async with opened.load():
-                await asyncio.sleep(2)
+                for _ in range(12):
+                    await opened.bank.send(opened.bank.newcomer(savings=True))
+                await written(opened, more=60)
             await opened.settle()
             yield opened
 
