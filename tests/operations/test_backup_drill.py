@@ -7,6 +7,7 @@ import shutil
 import threading
 from datetime import UTC, datetime
 from pathlib import Path
+from uuid import uuid4
 
 import httpx
 import pytest
@@ -56,8 +57,16 @@ class Writer(threading.Thread):
             "customer_id": customer_id,
             "unit_id": self._unit_id,
         }
-        complaint_id = posted(self._client, "/api/v1/complaints", complaint)["complaint_id"]
-        self.complaints[complaint_id] = datetime.now(UTC)
+        wait_for(lambda: self._complain(complaint), "the complaints service never heard of a customer")
+
+    def _complain(self, complaint: dict[str, str]) -> bool:
+        """Take a complaint in; refused until the service has heard of the customer."""
+        headers = {"Idempotency-Key": uuid4().hex}
+        answer = self._client.post("/api/v1/complaints", json=complaint, headers=headers)
+        if answer.status_code != 201:
+            return False
+        self.complaints[answer.json()["complaint_id"]] = datetime.now(UTC)
+        return True
 
     def stop(self) -> None:
         """Finish the write under way."""

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import TopicAlreadyExistsError, for_code
 
 from kehu_contracts.topics import FOREVER, Topic
 
-__all__ = ["Kafka", "create_topics"]
+__all__ = ["Kafka", "create_topics", "set_positions"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +89,28 @@ async def create_topics(kafka: Kafka, topics: Iterable[Topic], *, replication: i
         elif error is not TopicAlreadyExistsError:
             raise error(f"topic {name}")
     return new
+
+
+async def set_positions(kafka: Kafka, group: str, stands: Mapping[TopicPartition, int]) -> None:
+    """State where a group without members stands, by physical topic.
+
+    Raises:
+        KafkaError: a member is at work.
+    """
+    if not stands:
+        return
+    member = AIOKafkaConsumer(
+        bootstrap_servers=kafka.bootstrap,
+        client_id=kafka.client_id,
+        group_id=kafka.physical(group),
+        enable_auto_commit=False,
+    )
+    await member.start()
+    try:
+        member.assign(list(stands))
+        await member.commit(dict(stands))
+    finally:
+        await member.stop()
 
 
 def _described(kafka: Kafka, topic: Topic, replication: int) -> NewTopic:

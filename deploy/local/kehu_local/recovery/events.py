@@ -21,7 +21,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPa
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
-from kehu_chassis.kafka import Kafka
+from kehu_chassis.kafka import Kafka, set_positions
 from kehu_contracts.topics import DEAD_LETTERS, TOPICS
 from kehu_local.failures import Failed
 from kehu_local.recovery.archive import gzip_reader, gzip_writer
@@ -238,22 +238,10 @@ async def _deliver(producer: AIOKafkaProducer, batch: Any, place: TopicPartition
 
 
 async def _set_positions(kafka: Kafka, group: str, stands: Offsets) -> None:
-    if not stands:
-        return
-    member = AIOKafkaConsumer(
-        bootstrap_servers=kafka.bootstrap,
-        client_id=kafka.client_id,
-        group_id=kafka.physical(group),
-        enable_auto_commit=False,
-    )
-    await member.start()
     try:
-        member.assign(list(stands))
-        await member.commit(stands)
+        await set_positions(kafka, group, stands)
     except KafkaError as error:
         raise Failed(f"The group {group} takes no position: {error}", "Stop every worker of the suite.") from error
-    finally:
-        await member.stop()
 
 
 def _file(data: Path, topic: str, partition: int) -> Path:
