@@ -160,3 +160,22 @@ def _plant(folder: Path, values: list[str]) -> None:
     (folder / "logs" / "planted").write_bytes(
         base64.b64encode(f"x{first}y".encode()) + b"\n" + second.encode().hex().encode()
     )
+
+
+def test_no_secret_of_the_suite_stands_in_the_process_list(plan: Plan) -> None:
+    made = Secrets.load_or_make(plan)
+    passwords = [made.superuser, made.session_key, *(word for roles in made.roles.values() for word in roles.values())]
+    files = [*plan.client_secrets.iterdir(), plan.issuer_key_file]
+    secrets = [word.encode() for word in passwords] + [file.read_bytes().strip() for file in files]
+    processes = list(Path("/proc").glob("[0-9]*/cmdline"))
+    commands = b"\n".join(_read(process) for process in processes)
+    assert str(plan.data).encode() in commands
+    assert not any(secret in commands for secret in secrets)
+
+
+def _read(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except OSError:
+        # It has ended since it was listed.
+        return b""
