@@ -23,7 +23,7 @@ from kehu_contracts.customer import (
     InteractionRecorded,
     OwnershipChanged,
 )
-from kehu_contracts.holding import AccountStated, ProductOpened, TransactionPosted
+from kehu_contracts.holding import AccountStated, ProductOpened
 from kehu_contracts.organization import StaffChanged, UnitChanged
 from kehu_contracts.segment import MembershipEntered, MembershipLeft, SegmentPublished, TierChanged
 
@@ -41,7 +41,6 @@ PERMISSIONS_OF_TYPES: Final[Mapping[type[Event], Permission]] = {
             CustomerUnmerged,
             InteractionRecorded,
             AccountStated,
-            TransactionPosted,
             ProductOpened,
         ),
         Permission.CUSTOMER_READ,
@@ -52,7 +51,10 @@ PERMISSIONS_OF_TYPES: Final[Mapping[type[Event], Permission]] = {
         (CampaignStateChanged, ContactDecided, ContactDeliveryChanged, CustomerConverted), Permission.CAMPAIGN_READ
     ),
 }
-"""What is streamed, and what a caller needs to see it. Not streamed: states, and the balances of each business day."""
+"""What is streamed, and what a caller needs to see it.
+
+Not streamed: states, and the movements and balances of accounts, which are millions a day; systems read them from Kafka.
+"""
 
 RETRY: Final = b"retry: 2000\n"
 RESET: Final = b"event: reset\ndata: {}\n"
