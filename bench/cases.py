@@ -9,19 +9,19 @@ from pathlib import Path
 from typing import Any, Final
 from uuid import UUID, uuid4
 
+from bench.customers import message, state
 from bench.house import House
 from bench.statements import RecordedDatabase, Recording
 from kehu_campaigns.main import DEFINITION as CAMPAIGNS
 from kehu_chassis.clock import SystemClock
 from kehu_chassis.database import Database
 from kehu_chassis.definition import ServiceDefinition
+from kehu_chassis.delivery import Delivery
 from kehu_chassis.scope import (
     EVERYTHING,
     ScopeStaff,
-    ScopeSubject,
     ScopeUnit,
     put_staff,
-    put_subjects,
     put_units,
 )
 from kehu_chassis.testing.http import open_test_app, test_settings
@@ -162,12 +162,17 @@ async def _place_staff(house: House, case: Case) -> None:
 
 
 async def register(house: House, case: Case, customer_id: UUID) -> None:
-    """Migrate a service and let it know one customer, as if it had heard of him."""
+    """Migrate a service and let it hear of one customer, as it would over the broker."""
     schema = case.definition.schema
     await house.migrate(case.definition)
-    database = await Database.connect(house.dsn(schema, "worker"), schema=schema)
-    async with database.begin(scope=EVERYTHING) as tx:
-        await put_subjects(tx, [ScopeSubject(customer_id, customer_id, None)])
+    dsn = house.dsn(schema, "worker")
+    database = await Database.connect(dsn, schema=schema)
+    settings = test_settings(case.definition.settings, dsn, key_file=house.folder / "keys.json")
+    heard = message(state(customer_id))
+    async with open_test_app(case.definition, database=database, settings=settings, clock=SystemClock()) as app:
+        for subscription in case.definition.subscriptions(app.runtime):
+            if heard.topic in subscription.topics:
+                await Delivery(database, subscription, SystemClock()).batch([heard])
     await database.close()
 
 

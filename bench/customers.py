@@ -8,10 +8,12 @@ from uuid import UUID, uuid4
 
 import asyncpg
 
+from kehu_chassis.clock import technical_now
+from kehu_chassis.message import Message
 from kehu_contracts.codes import CustomerStatus, Gender, PartyKind
 from kehu_contracts.customer import CustomerState
 
-__all__ = ["STATES", "fill_outbox", "state"]
+__all__ = ["STATES", "fill_outbox", "message", "state"]
 
 STATES: Final = CustomerState.topic
 _NOBODY: Final = UUID(int=0)
@@ -37,6 +39,21 @@ def state(customer_id: UUID) -> CustomerState:
         survivor_id=customer_id,
         customer_since=date(2020, 1, 2),
         consents=(),
+    )
+
+
+def message(event: CustomerState) -> Message:
+    """The event as the broker would bring it, the first about its customer."""
+    return Message(
+        id=uuid4(),
+        type=event.event_type,
+        source="urn:kehu:customer",
+        subject=str(event.subject_id()),
+        time=technical_now(),
+        sequence=1,
+        key=str(event.key_id()),
+        body=event.model_dump_json().encode(),
+        topic=STATES,
     )
 
 

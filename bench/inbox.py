@@ -23,16 +23,15 @@ from uuid import uuid4
 import asyncpg
 import uvloop
 
-from bench.customers import STATES, state
+from bench.customers import message, state
 from bench.house import ROOT, House
 from bench.pace import Pace
 from bench.relay import relayed
 from bench.report import Measurement, exponent
 from bench.statements import RecordedDatabase
-from kehu_chassis.clock import SystemClock, technical_now
+from kehu_chassis.clock import SystemClock
 from kehu_chassis.delivery import Delivery
 from kehu_chassis.kafka import Kafka, create_topics
-from kehu_chassis.message import Message
 from kehu_complaints.directory.consumers import CUSTOMERS
 from kehu_complaints.main import DEFINITION as COMPLAINTS
 from kehu_contracts.topics import TOPICS
@@ -108,21 +107,9 @@ async def _rate(house: House, count: int, options: Mapping[str, str] = OURS, *, 
 
 async def _statements(house: House) -> str:
     """What ours sends for a batch."""
-    event = state(uuid4())
-    message = Message(
-        id=uuid4(),
-        type=event.event_type,
-        source="urn:kehu:customer",
-        subject=str(event.subject_id()),
-        time=technical_now(),
-        sequence=1,
-        key=str(event.key_id()),
-        body=event.model_dump_json().encode(),
-        topic=STATES,
-    )
     database = await RecordedDatabase.connect(house.dsn("complaints", "worker"), schema="complaints")
     database.heard = []
-    await Delivery(database, replace(CUSTOMERS, name="recorded"), SystemClock()).batch([message])
+    await Delivery(database, replace(CUSTOMERS, name="recorded"), SystemClock()).batch([message(state(uuid4()))])
     await database.close()
     return pickle.dumps([said.sql for said in database.heard[1:3]]).hex()
 
