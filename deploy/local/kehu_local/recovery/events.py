@@ -162,9 +162,12 @@ async def held_messages(kafka: Kafka) -> dict[str, int]:
     """How many messages each topic that is there holds, as far as offsets tell."""
     async with _admin(kafka) as admin:
         places = await _places(kafka, admin)
+    if not places:
+        # A reader that is stopped before it was used raises a cancellation.
+        return {}
     async with _reader(kafka) as reader:
         ends = await _ends(reader, places)
-        begins = await reader.beginning_offsets(list(places)) if places else {}
+        begins = await reader.beginning_offsets(list(places))
     held: dict[str, int] = {}
     for place, end in ends.items():
         topic = kafka.logical(place.topic)
