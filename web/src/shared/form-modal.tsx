@@ -1,6 +1,6 @@
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { Alert, App, Form, Modal } from "antd";
-import { type ReactNode, useState } from "react";
+import { type ReactNode, useEffect, useState } from "react";
 import { useTranslation } from "react-i18next";
 import { type ProblemBody, ProblemError, problemOf } from "../api/problem";
 import { placeErrors, type Step } from "./field-errors";
@@ -57,6 +57,16 @@ export function FormModal<Values extends object, Outcome>({
   const keyFor = useSubmissionKey();
   const [form] = Form.useForm<Values>();
   const [refusal, setRefusal] = useState<ProblemBody | null>(null);
+  const [opener] = useState(() => document.activeElement);
+  useEffect(
+    () => () => {
+      // The window gives the focus back when it closes, but not when it is unmounted with what it was opened over.
+      if (opener instanceof HTMLElement && opener.isConnected) {
+        opener.focus();
+      }
+    },
+    [opener],
+  );
 
   const writing = useMutation({
     // What came back goes with the window: it may be what only this window may show.
