@@ -69,9 +69,10 @@ class Writer(threading.Thread):
         return True
 
     def stop(self) -> None:
-        """Finish the write under way."""
+        """Finish the write under way, if any is."""
         self._stopping.set()
-        self.join()
+        if self.is_alive():
+            self.join()
         self._client.close()
 
 
