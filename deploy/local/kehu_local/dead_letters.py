@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from kehu_local.failures import Failed
 from kehu_local.plan import SERVICES, Plan, find_root
@@ -48,7 +48,7 @@ def _path(service: str, letter: str | None = None, action: str | None = None) ->
 @dead_letters.command("list")
 def list_letters(service: Service, state: State = None, user: User = "operator", data: Data = None) -> None:
     """List the dead letters of a service, the newest first; settled ones too unless a state is named."""
-    table = Table("Id", "State", "Subscription", "Topic", "Type", "Key", "Reason")
+    table = Table(Column("Id", no_wrap=True, min_width=36), "State", "Subscription", "Topic", "Type", "Key", "Reason")
     cursor: str | None = None
     with _api(data, service, user) as api:
         while True:
