@@ -19,7 +19,7 @@ down: python ## Stop the suite that runs from this folder
 
 test: python jars console browser ## Run all tests, the console's too
 	npm --prefix web run test --silent
-	$(BIN)/pytest --numprocesses $(PYTEST_WORKERS) --dist loadgroup -m "not (bench or chain or compose or drill or faults or personal)" $(ARGS)
+	$(BIN)/pytest --numprocesses $(PYTEST_WORKERS) --dist loadgroup -m "not (bench or compose or drill or faults or personal)" $(ARGS)
 
 scenario: python jars console ## Run the first day's chain over a whole suite with the Berka bank
 	$(BIN)/pytest -m chain tests/scenarios $(ARGS)
