@@ -77,7 +77,9 @@ class House:
         self, user: str | None = None, *, language: str = "zh", width: int = 1280, path: str = "/"
     ) -> AsyncIterator[Visitor]:
         """Somebody new; logged in already when a user is named. Nothing may have been complained of at the end."""
-        context = await self._browser.new_context(locale=LOCALES[language], viewport={"width": width, "height": 900})
+        context = await self._browser.new_context(
+            locale=LOCALES[language], viewport={"width": width, "height": 900}, reduced_motion="reduce"
+        )
         context.set_default_timeout(PATIENCE)
         async with context:
             visitor = Visitor(context, await context.new_page(), self._url)

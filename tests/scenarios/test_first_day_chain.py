@@ -204,6 +204,9 @@ def test_an_opening_counts_as_one_conversion_and_the_360_shows_it_all(
     suite: Any, campaign: dict[str, Any], members: list[str]
 ) -> None:
     path = f"/api/v1/campaigns/{campaign['id']}"
+    suite.eventually(
+        lambda: suite.get("marketer", f"{path}/funnel")["messages"]["delivered"] > 0, "a message is delivered"
+    )
     messages = suite.every("marketer", f"{path}/messages")
     delivered = next(message for message in messages if message["delivered_at"] is not None)
     customer_id = delivered["customer_id"]

@@ -18,6 +18,8 @@ const TAG_SHADES = {
 /** Deep blue on warm grey; contrasts hold WCAG 2.1 AA at every text size. */
 export const theme: ThemeConfig = {
   token: {
+    // Whoever has asked the system for less movement sees windows appear at once (WCAG 2.3.3).
+    motion: !window.matchMedia("(prefers-reduced-motion: reduce)").matches,
     colorPrimary: "#0f4c81",
     colorLink: "#0f4c81",
     colorTextSecondary: "#4a5560",
