@@ -36,6 +36,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, default=Pace.seconds, help="length of each load")
     parser.add_argument("--rounds", type=int, default=Pace.rounds, help="how often ours and the peer run in turn")
     parser.add_argument("--quick", action="store_true", help="small sizes, one short round: figures mean nothing")
+    parser.add_argument("--long", action="store_true", help="growth behind 10 and 50 million rows: an hour and 30 GB")
     return parser.parse_args()
 
 
@@ -43,7 +44,7 @@ def main() -> None:
     """Measure and print."""
     arguments = _arguments()
     configure_logging("bench", level="error")
-    pace = Pace(arguments.seconds, arguments.rounds)
+    pace = Pace(arguments.seconds, arguments.rounds, long=arguments.long)
     if arguments.quick:
         pace = Pace(seconds=0.2, rounds=1, quick=True)
     measured: list[Measurement] = []

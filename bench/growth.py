@@ -91,7 +91,7 @@ async def _found(bank: Bank, connection: asyncpg.Connection[Any]) -> UUID:
 
 
 async def _measure(house: House, pace: Pace) -> list[Measurement]:
-    sizes = pace.sizes((0, 500_000, 2_000_000), (0, 20_000, 40_000))
+    sizes = pace.sizes((0, 500_000, 2_000_000), (0, 20_000, 40_000), (0, 10_000_000, 50_000_000))
     found: list[Measurement] = []
     async with AsyncExitStack() as stack:
         houses = house, replace(house, database="kehu_grown")

@@ -179,9 +179,9 @@ async def test_a_silent_service_is_a_timeout(caller: httpx.AsyncClient, services
 
 
 async def test_a_service_that_is_down_is_unavailable_and_the_others_answer(
-    open_gateway: Any, services: Any, steps: Any, free_tcp_port: int
+    open_gateway: Any, services: Any, steps: Any, closed_port: int
 ) -> None:
-    app: TestApp = await open_gateway(complaints_url=f"http://127.0.0.1:{free_tcp_port}")
+    app: TestApp = await open_gateway(complaints_url=f"http://127.0.0.1:{closed_port}")
     services.answers["/api/v1/campaigns"] = {"items": []}
     async with steps.browser_of(app) as caller:
         caller.headers["Authorization"] = f"Bearer {await steps.token_of(caller, 'head')}"

@@ -114,6 +114,12 @@ def anyio_backend() -> str:
     return "asyncio"
 
 
+@pytest.fixture
+def closed_port() -> int:
+    """A port at which nobody answers. anyio's fixture looks for one for ever where there is no IPv6."""
+    return free_port()
+
+
 @pytest.fixture(scope="session")
 def postgres(request: pytest.FixtureRequest) -> str:
     """The address of PostgreSQL, for its superuser."""

@@ -316,10 +316,10 @@ async def test_health_tells_that_the_process_lives_and_answers_metrics(probe: Te
 
 
 async def test_the_service_is_unavailable_and_says_so_when_its_database_is_away(
-    probe: TestApp, free_tcp_port: int
+    probe: TestApp, closed_port: int
 ) -> None:
     client = await probe.client(WRITER)
-    nowhere = await Database.connect(f"postgresql://postgres@127.0.0.1:{free_tcp_port}/x", schema="public", min_size=0)
+    nowhere = await Database.connect(f"postgresql://postgres@127.0.0.1:{closed_port}/x", schema="public", min_size=0)
     probe.runtime.database = nowhere
     response = await client.get(f"/api/v1/notes/{uuid4()}")
     assert_problem(response, 503, "service.unavailable")
