@@ -90,7 +90,7 @@ class House:
             assert visitor.complaints == []
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def plan() -> Iterator[Plan]:
     """A suite on ports of its own, empty."""
     with tempfile.TemporaryDirectory(prefix="kehu-browser-") as folder:
@@ -108,7 +108,7 @@ def plan() -> Iterator[Plan]:
             process.clean_up()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 async def bank(plan: Plan) -> Bank:
     """What the suite knows."""
     # Imported here: conftest files are loaded for tests that need no suite, too.
@@ -125,7 +125,7 @@ def browser_path() -> str:
     return path
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 async def browser() -> AsyncIterator[Browser]:
     """The browser whose path `make browser` has written down."""
     path = browser_path()
