@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 from uuid import uuid4
 
 import httpx
@@ -16,7 +18,10 @@ import pytest
 
 from kehu_local.api import token_of_client, token_of_user
 from kehu_local.plan import Plan, choose_ports
+from kehu_local.secrets import Secrets
 from kehu_local.testing import SuiteProcess, free_ports
+
+from .databases import a_database, migrate, name_of
 
 ROOT = Path(__file__).parents[2]
 
@@ -86,3 +91,25 @@ def operated() -> Iterator[Operated]:
         yield made
         if made.process is not None:
             made.process.clean_up()
+
+
+@pytest.fixture(scope="session")
+async def all_schemas(postgres: str) -> AsyncIterator[str]:
+    """A database with every schema at head, to be copied."""
+    async with a_database(postgres) as dsn:
+        await migrate(postgres, dsn)
+        yield dsn
+
+
+@pytest.fixture
+async def at_rest(postgres: str, all_schemas: str, tmp_path: Path) -> AsyncIterator[Plan]:
+    """A suite of which no process runs: its database, keys and secrets, for the commands beside it."""
+    async with a_database(postgres, all_schemas) as dsn:
+        plan = Plan(root=ROOT, data=tmp_path / "data", postgres=postgres)
+        for folder in (plan.logs, plan.run, plan.ledger):
+            folder.mkdir(parents=True)
+        plan.save()
+        Secrets.load_or_make(plan)
+        # Commands put the settings of the services that they open into the environment.
+        with patch.dict(os.environ), patch("kehu_local.environment.DATABASE", name_of(dsn)):
+            yield plan

@@ -2,62 +2,26 @@
 
 from __future__ import annotations
 
-import asyncio
 import gzip
 import json
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from importlib import import_module
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
 from uuid import UUID, uuid4
 
 import asyncpg
 import pytest
 
-from kehu_chassis import migrations
 from kehu_chassis.columns import new_id
 from kehu_chassis.kafka import Kafka, create_topics
-from kehu_chassis.provision import ensure_schema, role_name
 from kehu_contracts.topics import TOPICS
 from kehu_local.failures import Failed
 from kehu_local.recovery import database, events
 from kehu_local.recovery.archive import Archive
 from kehu_local.secrets import SCHEMAS
 
+from .databases import a_database, migrate
+
 WRAPPED = b"wrapped key of a party"
-
-
-def place(server: str, name: str, user: str | None = None) -> str:
-    parts = urlsplit(server)
-    host = parts.netloc.rpartition("@")[2]
-    return urlunsplit(parts._replace(netloc=f"{user}@{host}" if user else parts.netloc, path=f"/{name}"))
-
-
-@asynccontextmanager
-async def a_database(server: str) -> AsyncIterator[str]:
-    """A database with the schemas and roles of a suite, and no tables."""
-    name = f"kehu_test_{uuid4().hex}"
-    admin = await asyncpg.connect(server)
-    try:
-        await admin.execute(f'CREATE DATABASE "{name}" TEMPLATE template0')
-        connection = await asyncpg.connect(place(server, name))
-        for schema in SCHEMAS:
-            await ensure_schema(connection, schema)
-        await connection.close()
-        yield place(server, name)
-        await admin.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
-    finally:
-        await admin.close()
-
-
-async def migrate(server: str, dsn: str) -> None:
-    name = urlsplit(dsn).path.lstrip("/")
-    for schema in SCHEMAS:
-        folder = import_module(f"kehu_{schema}.main").DEFINITION.migrations
-        owner = place(server, name, role_name(schema, "owner"))
-        await asyncio.to_thread(migrations.upgrade, owner, schema=schema, folder=folder)
 
 
 async def add_customer(connection: asyncpg.Connection) -> UUID:

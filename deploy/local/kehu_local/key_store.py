@@ -6,25 +6,31 @@ import asyncio
 import base64
 import getpass
 import json
+import re
 import secrets
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
 from typing import Any, Final, Literal
 
 from kehu_chassis import audit
 from kehu_chassis.clock import SuiteClock
-from kehu_chassis.crypto import KeyFileError, KeyRing, retire_key
+from kehu_chassis.crypto import KeyFileError, KeyRing, encryption_keys, retire_key
 from kehu_chassis.database import Database, Transaction
+from kehu_local import message_keys
 from kehu_local.environment import database_dsn
 from kehu_local.failures import Failed
+from kehu_local.message_keys import KEY_BYTES, Jwk
 from kehu_local.plan import Plan, write_json
 from kehu_local.secrets import Secrets
 
-__all__ = ["KEYED", "Kind", "Standing", "retire", "rotate", "standing"]
+__all__ = ["KEYED", "KINDS", "Kind", "Standing", "hand_over", "retire", "rotate", "standing"]
 
-Kind = Literal["kek", "index"]
+Kind = Literal["kek", "index", "message"]
 
+KINDS: Final[tuple[Kind, ...]] = ("kek", "index", "message")
 KEYED: Final[Mapping[str, Mapping[str, str]]] = {
     "customer": {
         "customers": "key_id",
@@ -35,72 +41,109 @@ KEYED: Final[Mapping[str, Mapping[str, str]]] = {
     "complaints": {"complaints": "key_id"},
 }
 """By service and table: what names the key that a row stands under."""
-KEY_BYTES: Final = 32
+RECEIVER: Final = "customer"
+"""The service that opens what is sent under message keys."""
+WAITING: Final = "messages that wait"
 TRANSACTIONS_END_WITHIN: Final = 120.0
 
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """A key of the file: whether it is active, and how many rows of each table stand under it."""
+    """A key of the file: whether it is active, how many rows of each table stand under it, when it was last sent under."""
 
     name: str
     active: bool
     rows: Mapping[str, int]
+    last_sent: datetime | None = None
 
 
 async def standing(plan: Plan) -> list[Standing]:
     """Every key of the file with what stands under it."""
     async with _services(plan) as databases:
         rows = await _rows(databases)
-    return [
-        Standing(_name(kind, key), key == str(section["active"]), rows.get(_name(kind, key), {}))
-        for kind, section in _sections(_read(plan)).items()
-        for key in section["keys"]
-    ]
+        async with databases[RECEIVER].begin(read_only=True) as tx:
+            sent = await message_keys.last_statements(tx)
+    found = []
+    for kind, section in _sections(_read(plan)).items():
+        for key in section["keys"]:
+            name = _name(kind, key)
+            stands, last = rows.get(name, {}), None
+            if kind == "message" and name in sent:
+                stands, last = {f"{RECEIVER}.source_records": sent[name].messages, **stands}, sent[name].last
+            found.append(Standing(name, key == str(section["active"]), stands, last))
+    return found
 
 
-async def rotate(plan: Plan, kind: Kind, *, settle: float) -> str:
+async def rotate(plan: Plan, kind: Kind, *, settle: float, given: Jwk | None = None) -> str:
     """Add a key and make it active once every process knows it; tells its name. The jobs then move all rows to it.
 
     Args:
         plan: the suite.
-        kind: `kek` wraps the parties' keys, `index` makes blind indexes and name tokens.
+        kind: `kek` wraps the parties' keys, `index` makes blind indexes and name tokens, `message` opens what senders
+            seal: nothing is moved to it, and the others go on opening what comes under them.
         settle: seconds in which every process has read the file: services look at it each second.
+        given: a message key that its sender made; a new one is made if there is none.
     """
     content = _read(plan)
     section = content[kind]
-    if len(section["keys"]) > 1:
-        others = ", ".join(_name(kind, key) for key in section["keys"] if key != str(section["active"]))
-        raise Failed(f"A rotation is under way: {others} still stands.", f"End it first: kehu keys retire {others}")
-    (former,) = section["keys"]
-    number = int(former.rpartition("-")[2]) + 1
-    key = f"kek-{number}" if kind == "kek" else str(number)
-    section["keys"][key] = base64.b64encode(secrets.token_bytes(KEY_BYTES)).decode()
+    if kind == "message":
+        key = await _new_kid(plan, section["keys"], given)
+    else:
+        _require_settled(kind, section)
+        (former,) = section["keys"]
+        number = int(former.rpartition("-")[2]) + 1
+        key = f"kek-{number}" if kind == "kek" else str(number)
+    section["keys"][key] = _encoded(given.key if given else secrets.token_bytes(KEY_BYTES))
     write_json(plan.key_file, content)
     # A process that met data under a key that it does not know yet could not read or find them.
     await asyncio.sleep(settle)
-    section["active"] = key if kind == "kek" else number
+    section["active"] = int(key) if kind == "index" else key
     write_json(plan.key_file, content)
     await _note(plan, "keys.rotated", _name(kind, key))
     return _name(kind, key)
 
 
+def _require_settled(kind: Kind, section: Mapping[str, Any]) -> None:
+    if len(section["keys"]) > 1:
+        others = ", ".join(_name(kind, key) for key in section["keys"] if key != str(section["active"]))
+        raise Failed(f"A rotation is under way: {others} still stands.", f"End it first: kehu keys retire {others}")
+
+
+async def _new_kid(plan: Plan, held: Collection[str], given: Jwk | None) -> str:
+    """The name of a new message key: never one that there was, since messages under that may still come."""
+    async with _services(plan) as databases, databases[RECEIVER].begin(read_only=True) as tx:
+        used = {row["key_id"] for row in await tx.all(encryption_keys.select())} | set(held)
+    if given is not None:
+        if given.kid in used:
+            raise Failed(f"There is, or was, a key {given.kid}.", "Name the new one otherwise: its kid in the file.")
+        return given.kid
+    numbers = [int(found[1]) for name in used if (found := re.fullmatch(r"bank-(\d+)", name))]
+    return f"bank-{max(numbers, default=0) + 1}"
+
+
+async def hand_over(plan: Plan, name: str, file: Path) -> None:
+    """Write a message key into a file for whoever is to send under it. Raises `Failed` when it is no message key."""
+    kind, key, content = _found(plan, name)
+    if kind != "message":
+        raise Failed(f"{name} is no message key.", "Only keys that senders share with Kehu are handed over.")
+    Jwk(key, base64.b64decode(content[kind]["keys"][key])).write(file)
+    await _note(plan, "keys.handed_over", name)
+
+
 async def retire(plan: Plan, name: str) -> None:
     """Take a key out of the file for good. Raises `Failed` while it is active or anything stands under it."""
-    content = _read(plan)
-    kind, key = ("index", name.removeprefix("index-")) if name.startswith("index-") else ("kek", name)
+    kind, key, content = _found(plan, name)
     section = content[kind]
-    if key not in section["keys"]:
-        raise Failed(f"There is no key {name}.", "See what there is: kehu keys status")
     if key == str(section["active"]):
-        raise Failed(f"{name} is active.", f"Rotate first: kehu keys rotate {kind}")
+        what = "is the only one of its kind" if len(section["keys"]) == 1 else "is active"
+        raise Failed(f"{name} {what}.", f"Rotate first: kehu keys rotate {kind}")
     async with _services(plan) as databases:
         for opened in databases.values():
             await _outlive_transactions(opened)
         left = {table: count for table, count in (await _rows(databases)).get(name, {}).items() if count}
         if left:
-            told = ", ".join(f"{count} rows of {table}" for table, count in left.items())
-            raise Failed(f"{name} is still needed by {told}.", "The workers move them; try again in a moment.")
+            told = ", ".join(f"{count} {_told(table)}" for table, count in left.items())
+            raise Failed(f"{name} is still needed by {told}.", _REMEDIES[kind])
         # Asked for no more first: a process that starts in between may have the key and need not.
         for opened in databases.values():
             async with opened.begin() as tx:
@@ -108,6 +151,18 @@ async def retire(plan: Plan, name: str) -> None:
     del section["keys"][key]
     write_json(plan.key_file, content)
     await _note(plan, "keys.retired", name)
+
+
+_MOVED: Final = "The workers move them; try again in a moment."
+_REMEDIES: Final[Mapping[Kind, str]] = {
+    "kek": _MOVED,
+    "index": _MOVED,
+    "message": "Settle them first: kehu dead-letters list; parked ones wait for what they belong to.",
+}
+
+
+def _told(table: str) -> str:
+    return table if table == WAITING else f"rows of {table}"
 
 
 async def _outlive_transactions(database: Database) -> None:
@@ -128,12 +183,16 @@ async def _outlive_transactions(database: Database) -> None:
 
 
 async def _rows(databases: Mapping[str, Database]) -> dict[str, dict[str, int]]:
+    """By key and table: how many rows need the key."""
     found: dict[str, dict[str, int]] = {}
     for service, opened in databases.items():
         async with opened.begin(read_only=True) as tx:
             for table, key in KEYED[service].items():
                 for row in await _counted(tx, table, key):
                     found.setdefault(row["name"], {})[f"{service}.{table}"] = row["rows"]
+            if service == RECEIVER:
+                for kid, waiting in (await message_keys.waiting_messages(tx)).items():
+                    found.setdefault(kid, {})[WAITING] = waiting.messages
     return found
 
 
@@ -173,16 +232,31 @@ async def _services(plan: Plan) -> AsyncIterator[dict[str, Database]]:
 
 def _read(plan: Plan) -> dict[str, Any]:
     try:
-        KeyRing.from_file(plan.key_file)
+        active = KeyRing.from_file(plan.key_file).message_keys.active_id
     except KeyFileError as error:
         raise Failed(str(error), "Put the file back from your copy.") from error
     content: dict[str, Any] = json.loads(plan.key_file.read_text(encoding="utf-8"))
+    content["message"].setdefault("active", active)
     return content
 
 
-def _sections(content: Mapping[str, Any]) -> dict[str, Any]:
-    return {kind: content[kind] for kind in ("kek", "index")}
+def _sections(content: Mapping[str, Any]) -> dict[Kind, Any]:
+    return {kind: content[kind] for kind in KINDS}
 
 
-def _name(kind: str, key: str) -> str:
-    return key if kind == "kek" else f"index-{key}"
+def _found(plan: Plan, name: str) -> tuple[Kind, str, dict[str, Any]]:
+    """A key by its name: its kind, how the file calls it, and the file's content. Raises `Failed` when there is none."""
+    content = _read(plan)
+    for kind, section in _sections(content).items():
+        for key in section["keys"]:
+            if _name(kind, key) == name:
+                return kind, key, content
+    raise Failed(f"There is no key {name}.", "See what there is: kehu keys status")
+
+
+def _name(kind: Kind, key: str) -> str:
+    return f"index-{key}" if kind == "index" else key
+
+
+def _encoded(key: bytes) -> str:
+    return base64.b64encode(key).decode()

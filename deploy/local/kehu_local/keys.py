@@ -28,33 +28,64 @@ def _plan(data: Path | None) -> Plan:
 
 @keys.command()
 def status(data: Data = None) -> None:
-    """Show each key, whether it is active, and how many rows stand under it."""
+    """Show each key, whether it is active, how many rows stand under it, and when senders last used it."""
     from kehu_local.key_store import standing  # noqa: PLC0415 - each command loads its own code.
 
-    table = Table("Key", "State", "Rows")
+    table = Table("Key", "State", "Rows", "Last message")
     for key in asyncio.run(standing(_plan(data))):
         rows = ", ".join(f"{count} {name}" for name, count in key.rows.items())
-        table.add_row(key.name, "active" if key.active else "old", rows or "none")
+        last = key.last_sent.isoformat(timespec="seconds") if key.last_sent else ""
+        table.add_row(key.name, "active" if key.active else "old", rows or "none", last)
     out.print(table)
 
 
 @keys.command()
 def rotate(
-    kind: Annotated[str, typer.Argument(help="kek: wraps the parties' keys; index: blind indexes and name tokens.")],
+    kind: Annotated[
+        str,
+        typer.Argument(
+            help="kek: wraps the parties' keys; index: blind indexes and name tokens; message: what senders seal."
+        ),
+    ],
     settle: Annotated[float, typer.Option(help="Seconds in which every process has read a changed file.")] = 5.0,
+    jwk: Annotated[Path | None, typer.Option(help="message: the file of a key that its sender made.")] = None,
     data: Data = None,
 ) -> None:
     """Add a key and make it active; the workers then move everything to it, slice by slice."""
     from kehu_local import key_store  # noqa: PLC0415 - see `status`.
+    from kehu_local.message_keys import Jwk  # noqa: PLC0415 - see `status`.
 
-    if kind not in {"kek", "index"}:
-        raise Failed(f"There is no kind of key {kind!r}.", "The kinds are kek and index.")
-    name = asyncio.run(key_store.rotate(_plan(data), "kek" if kind == "kek" else "index", settle=settle))
-    out.print(f"{name} is active. Copy the key file now; see the rows move: kehu keys status")
+    found = next((each for each in key_store.KINDS if each == kind), None)
+    if found is None:
+        raise Failed(f"There is no kind of key {kind!r}.", f"The kinds are {', '.join(key_store.KINDS)}.")
+    if jwk is not None and found != "message":
+        raise Failed("Only message keys are made by senders.", "Leave --jwk out: a new key is made.")
+    given = Jwk.read(jwk) if jwk else None
+    name = asyncio.run(key_store.rotate(_plan(data), found, settle=settle, given=given))
+    if found != "message":
+        out.print(f"{name} is active. Copy the key file now; see the rows move: kehu keys status")
+        return
+    told = "its sender may use it" if given else f"give it to the senders: kehu keys hand-over {name} FILE"
+    out.print(f"{name} is active. Copy the key file now; {told}. What comes under the others still opens.")
+
+
+@keys.command("hand-over")
+def hand_over(
+    name: Annotated[str, typer.Argument(help="The message key, e.g. bank-2.")],
+    file: Annotated[Path, typer.Argument(help="The file to write: a JWK that its owner alone can read.")],
+    data: Data = None,
+) -> None:
+    """Write a message key into a file for whoever is to send under it."""
+    from kehu_local import key_store  # noqa: PLC0415 - see `status`.
+
+    asyncio.run(key_store.hand_over(_plan(data), name, file))
+    out.print(f"{name} is in {file}: give it to the senders by a safe way, and destroy the file then.")
 
 
 @keys.command()
-def retire(name: Annotated[str, typer.Argument(help="The key, e.g. kek-1 or index-1.")], data: Data = None) -> None:
+def retire(
+    name: Annotated[str, typer.Argument(help="The key, e.g. kek-1, index-1 or bank-1.")], data: Data = None
+) -> None:
     """Take a key out for good; refused while it is active or anything stands under it."""
     from kehu_local import key_store  # noqa: PLC0415 - see `status`.
 

@@ -13,7 +13,7 @@ import base64
 import json
 import os
 import secrets
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from hmac import digest as hmac_digest
@@ -39,9 +39,11 @@ __all__ = [
     "KeyFileError",
     "KeyRing",
     "KeyWrapper",
+    "MessageKeys",
     "WrappedKey",
     "check_keys",
     "create_key_file",
+    "create_wrapping_key_file",
     "encryption_keys",
     "retire_key",
     "tables",
@@ -214,39 +216,81 @@ class BlindIndex:
         self._keys, self.active_version = other._keys, other.active_version
 
 
+class MessageKeys(Mapping[str, bytes]):
+    """The keys that senders and we share, by `kid`: messages under any of them are opened, new ones sealed under one."""
+
+    def __init__(self, keys: Mapping[str, bytes], active_id: str) -> None:
+        self._keys = dict(keys)
+        self.active_id = active_id
+
+    def __getitem__(self, kid: str) -> bytes:
+        return self._keys[kid]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._keys)
+
+    def __len__(self) -> int:
+        return len(self._keys)
+
+    @property
+    def active(self) -> tuple[str, bytes]:
+        """The `kid` and the key that new messages are sealed under."""
+        return self.active_id, self._keys[self.active_id]
+
+    def checks(self) -> Mapping[str, bytes]:
+        """For each key by `kid`, a value that tells it from another without telling it."""
+        return {kid: _check("message", key) for kid, key in self._keys.items()}
+
+    def adopt(self, other: MessageKeys) -> None:
+        """Become what another is: its keys, its active one."""
+        self._keys, self.active_id = other._keys, other.active_id
+
+
 @dataclass(frozen=True, slots=True)
 class KeyRing:
-    """All keys of a service: how data keys are wrapped, the blind index, and shared message keys by `kid` (JWE)."""
+    """All keys of a service: how data keys are wrapped, the blind index, and the keys that it shares with senders (JWE).
+
+    A service that indexes nothing and is sent nothing sealed has a file without these two.
+    """
 
     wrapper: KeyWrapper
     index: BlindIndex
-    message_keys: Mapping[str, bytes] = field(repr=False)
+    message_keys: MessageKeys = field(repr=False)
 
     @classmethod
     def from_file(cls, path: Path) -> KeyRing:
-        """Read a file made by `create_key_file`.
+        """Read a file made by `create_key_file` or `create_wrapping_key_file`.
 
         Raises:
             KeyFileError: it is missing, unreadable or incomplete; names the path and never a key.
         """
         try:
             content = json.loads(path.read_text())
-            kek = {name: _read_key(text) for name, text in content["kek"]["keys"].items()}
-            index = {int(version): _read_key(text) for version, text in content["index"]["keys"].items()}
-            message = {name: _read_key(text) for name, text in content["message"]["keys"].items()}
-            active_kek, active_index = content["kek"]["active"], int(content["index"]["active"])
+            kek, active_kek = _read_section(content["kek"])
+            index, active_index = _read_section(content.get("index", {"keys": {}, "active": 0}))
+            shared = content.get("message", {"keys": {}})
+            # Files of the first version name no active message key: it was the last.
+            message, active_message = _read_section({"active": next(reversed(shared["keys"]), ""), **shared})
+            wrapper = FileKeyWrapper(kek, active_kek)
+            blind = BlindIndex({int(version): key for version, key in index.items()}, int(active_index))
         except OSError as error:
             raise KeyFileError(f"the key file {path} cannot be read: {error.strerror}") from None
         except (ValueError, KeyError, TypeError, AttributeError):
             raise KeyFileError(f"the key file {path} is not a key file") from None
-        if active_kek not in kek or active_index not in index:
-            raise KeyFileError(f"the key file {path} lacks the key that it calls active")
-        return cls(FileKeyWrapper(kek, active_kek), BlindIndex(index, active_index), message)
+        for keys, active in ((kek, active_kek), (index, active_index), (message, active_message)):
+            if active not in keys and (keys or keys is kek):
+                raise KeyFileError(f"the key file {path} lacks the key that it calls active")
+        return cls(wrapper, blind, MessageKeys(message, active_message))
 
     def adopt(self, other: KeyRing) -> None:
-        """Take the wrapping and index keys of a newer reading of the file; whoever holds a part of the ring has them."""
+        """Take the keys of a newer reading of the file; whoever holds a part of the ring has them."""
         self.wrapper.adopt(other.wrapper)
         self.index.adopt(other.index)
+        self.message_keys.adopt(other.message_keys)
+
+    def checks(self) -> Mapping[str, bytes]:
+        """For each key by name, a value that tells it from another without telling it."""
+        return {**self.wrapper.checks(), **self.index.checks(), **self.message_keys.checks()}
 
     def envelope(self) -> Envelope:
         """Encryption under the ring's KEK."""
@@ -262,10 +306,18 @@ def create_key_file(path: Path) -> None:
     content = {
         "kek": {"active": "kek-1", "keys": {"kek-1": _fresh_key()}},
         "index": {"active": 1, "keys": {"1": _fresh_key()}},
-        "message": {"keys": {"bank-1": _fresh_key()}},
+        "message": {"active": "bank-1", "keys": {"bank-1": _fresh_key()}},
     }
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-        json.dump(content, file, indent=2)
+    _write_new(path, content)
+
+
+def create_wrapping_key_file(path: Path, key_id: str) -> None:
+    """The same for a service that seals under data keys and does nothing else with keys: one KEK of this name.
+
+    Raises:
+        FileExistsError: there is one.
+    """
+    _write_new(path, {"kek": {"active": key_id, "keys": {key_id: _fresh_key()}}})
 
 
 def tables(metadata: MetaData) -> tuple[Table, ...]:
@@ -297,7 +349,7 @@ async def check_keys(tx: Transaction, ring: KeyRing) -> None:
     Raises:
         KeyFileError: a key that the data were written with is lost or has been replaced by another of the same name.
     """
-    held = {**ring.wrapper.checks(), **ring.index.checks()}
+    held = ring.checks()
     await tx.connection.execute(_REMEMBER, list(held), list(held.values()))
     for row in await tx.connection.fetch(_KNOWN):
         if row["key_id"] not in held:
@@ -332,6 +384,15 @@ def _check(purpose: str, key: bytes) -> bytes:
 
 def _fresh_key() -> str:
     return base64.b64encode(secrets.token_bytes(_KEY_BYTES)).decode()
+
+
+def _write_new(path: Path, content: Mapping[str, Any]) -> None:
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        json.dump(content, file, indent=2)
+
+
+def _read_section(section: Mapping[str, Any]) -> tuple[dict[str, bytes], str]:
+    return {name: _read_key(text) for name, text in section["keys"].items()}, str(section["active"])
 
 
 def _read_key(text: str) -> bytes:

@@ -97,8 +97,7 @@ class _Play:
         self._bank = bank
         self._progress = progress
         self._today = today
-        keys = KeyRing.from_file(plan.key_file).message_keys
-        self._kid, self._key = next(iter(keys.items()))
+        self._kid, self._key = KeyRing.from_file(plan.key_file).message_keys.active
 
     async def run(self) -> None:
         """Two years, from the first customer to this morning."""

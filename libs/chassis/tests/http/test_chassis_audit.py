@@ -10,7 +10,15 @@ import pytest
 
 from kehu_chassis import audit, audit_chain
 from kehu_chassis.audit_chain import Break, Verdict
-from kehu_chassis.crypto import BlindIndex, FileKeyWrapper, KeyFileError, KeyRing, check_keys, create_key_file
+from kehu_chassis.crypto import (
+    BlindIndex,
+    FileKeyWrapper,
+    KeyFileError,
+    KeyRing,
+    MessageKeys,
+    check_keys,
+    create_key_file,
+)
 from kehu_chassis.database import Database
 from kehu_chassis.ledger import Ledger, LedgerDamaged
 
@@ -218,7 +226,7 @@ async def test_another_key_of_the_same_name_stops_the_start(database: Database, 
     keys = ring(tmp_path)
     async with database.begin() as tx:
         await check_keys(tx, keys)
-    wrong = KeyRing(FileKeyWrapper({"kek-1": b"x" * 32}, "kek-1"), keys.index, {})
+    wrong = KeyRing(FileKeyWrapper({"kek-1": b"x" * 32}, "kek-1"), keys.index, keys.message_keys)
     with pytest.raises(KeyFileError, match=r"kek-1 .* is not the one"):
         async with database.begin() as tx:
             await check_keys(tx, wrong)
@@ -228,9 +236,19 @@ async def test_a_lost_key_stops_the_start_though_a_new_one_is_there(database: Da
     keys = ring(tmp_path)
     async with database.begin() as tx:
         await check_keys(tx, keys)
-    rotated = KeyRing(keys.wrapper, BlindIndex({2: b"y" * 32}, 2), {})
+    rotated = KeyRing(keys.wrapper, BlindIndex({2: b"y" * 32}, 2), keys.message_keys)
     with pytest.raises(KeyFileError, match="index-1"):
         async with database.begin() as tx:
             await check_keys(tx, rotated)
     async with database.begin() as tx:
         await check_keys(tx, keys)
+
+
+async def test_a_lost_message_key_stops_the_start(database: Database, tmp_path: Path) -> None:
+    keys = ring(tmp_path)
+    async with database.begin() as tx:
+        await check_keys(tx, keys)
+    lost = KeyRing(keys.wrapper, keys.index, MessageKeys({"bank-2": b"z" * 32}, "bank-2"))
+    with pytest.raises(KeyFileError, match="bank-1"):
+        async with database.begin() as tx:
+            await check_keys(tx, lost)

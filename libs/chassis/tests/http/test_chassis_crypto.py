@@ -16,6 +16,7 @@ from kehu_chassis.crypto import (
     KeyRing,
     WrappedKey,
     create_key_file,
+    create_wrapping_key_file,
 )
 
 SECRET = "王小明 13800138000"
@@ -127,3 +128,43 @@ def test_a_file_without_its_active_key_is_refused(key_file: Path) -> None:
     key_file.write_text(json.dumps(content))
     with pytest.raises(KeyFileError, match="active"):
         KeyRing.from_file(key_file)
+
+
+def test_a_file_without_its_active_message_key_is_refused(key_file: Path) -> None:
+    content = json.loads(key_file.read_text())
+    content["message"]["active"] = "bank-2"
+    key_file.write_text(json.dumps(content))
+    with pytest.raises(KeyFileError, match="active"):
+        KeyRing.from_file(key_file)
+
+
+def test_a_file_of_the_first_version_seals_messages_under_its_last_key(key_file: Path) -> None:
+    content = json.loads(key_file.read_text())
+    del content["message"]["active"]
+    content["message"]["keys"]["bank-2"] = content["index"]["keys"]["1"]
+    key_file.write_text(json.dumps(content))
+    ring = KeyRing.from_file(key_file)
+    assert ring.message_keys.active == ("bank-2", ring.message_keys["bank-2"])
+
+
+def test_whoever_holds_the_message_keys_has_those_of_the_newer_file(ring: KeyRing, tmp_path: Path) -> None:
+    held, former = ring.message_keys, ring.message_keys["bank-1"]
+    create_key_file(tmp_path / "newer.json")
+    newer = KeyRing.from_file(tmp_path / "newer.json")
+    ring.adopt(newer)
+    assert held.active == newer.message_keys.active != ("bank-1", former)
+    assert ring.checks() == newer.checks()
+    assert set(ring.checks()) == {"kek-1", "index-1", "bank-1"}
+
+
+def test_a_service_that_wraps_only_has_a_file_of_one_key(tmp_path: Path) -> None:
+    path = tmp_path / "keys.json"
+    create_wrapping_key_file(path, "webhook-1")
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    ring = KeyRing.from_file(path)
+    assert set(ring.checks()) == {"webhook-1"}
+    wrapped, key = ring.envelope().new_data_key()
+    assert wrapped.key_id == "webhook-1"
+    assert KeyRing.from_file(path).wrapper.unwrap(wrapped) == key
+    with pytest.raises(FileExistsError):
+        create_wrapping_key_file(path, "webhook-1")

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from typing import Final
 
 from joserfc import jwe
 from joserfc.errors import JoseError
 from joserfc.jwk import GuestProtocol, OctKey
 from pydantic import ValidationError
 
+from kehu_chassis.crypto import MessageKeys
 from kehu_contracts.bank import PartyIdentity
 
 __all__ = ["IdentityReader", "IdentityRefused"]
 
 _ALGORITHMS = ("dir", "A256GCM")
+_KID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
+"""A `kid` that may be told; whatever else a sender calls one might be anything."""
 
 
 class IdentityRefused(ValueError):
@@ -24,12 +28,12 @@ class IdentityReader:
     """Opens and seals identities with the keys that the bank and Kehu share.
 
     Args:
-        keys: key by `kid`, each of 32 bytes. The last one seals what came in clear.
+        keys: looked at for each message, since they are replaced while it works. The active one seals what came in clear.
         accept_clear: whether an identity may come as plain JSON: for a migration, and never else.
     """
 
-    def __init__(self, keys: Mapping[str, bytes], *, accept_clear: bool = False) -> None:
-        self._keys = {kid: OctKey.import_key(key) for kid, key in keys.items()}
+    def __init__(self, keys: MessageKeys, *, accept_clear: bool = False) -> None:
+        self._keys = keys
         self._registry = jwe.JWERegistry(algorithms=list(_ALGORITHMS))
         self.accept_clear = accept_clear
 
@@ -37,10 +41,12 @@ class IdentityReader:
         """The identity in a compact JWE.
 
         Raises:
-            IdentityRefused: another key, another algorithm, damaged, or not a `PartyIdentity`.
+            IdentityRefused: a key that we do not have, another algorithm, damaged, or not a `PartyIdentity`.
         """
         try:
             found = jwe.decrypt_compact(sealed, self._key_of, registry=self._registry)
+        except IdentityRefused:
+            raise
         except (JoseError, ValueError) as error:
             raise IdentityRefused(f"the identity cannot be decrypted: {type(error).__name__}") from None
         return self.read(found.plaintext or b"")
@@ -59,13 +65,16 @@ class IdentityReader:
             raise IdentityRefused(f"the identity does not fit its contract: {', '.join(wrong)}") from None
 
     def seal(self, identity: PartyIdentity) -> str:
-        """The identity as a compact JWE under the last key."""
-        kid, key = list(self._keys.items())[-1]
+        """The identity as a compact JWE under the active key."""
+        kid, key = self._keys.active
         header = {"alg": "dir", "enc": "A256GCM", "kid": kid}
-        return jwe.encrypt_compact(header, identity.model_dump_json(), key, registry=self._registry)
+        return jwe.encrypt_compact(header, identity.model_dump_json(), OctKey.import_key(key), registry=self._registry)
 
     def _key_of(self, sealed: GuestProtocol) -> OctKey:
-        key = self._keys.get(sealed.headers().get("kid", ""))
+        kid = sealed.headers().get("kid")
+        if not isinstance(kid, str) or not _KID.fullmatch(kid):
+            raise IdentityRefused("the identity cannot be decrypted: it names no key (kid)")
+        key = self._keys.get(kid)
         if key is None:
-            raise ValueError("unknown kid")
-        return key
+            raise IdentityRefused(f"the identity cannot be decrypted: there is no message key {kid}")
+        return OctKey.import_key(key)

@@ -81,7 +81,7 @@ async def _play(plan: Plan, files: BerkaFiles, order: Order, console: Console) -
 
 
 def _seal(plan: Plan) -> Callable[[PartyIdentity], str]:
-    kid, key = list(KeyRing.from_file(plan.key_file).message_keys.items())[-1]
+    kid, key = KeyRing.from_file(plan.key_file).message_keys.active
     return lambda identity: seal_identity(identity, key, kid)
 
 
