@@ -23,9 +23,7 @@ def test_a_group_of_tests_runs_in_one_worker(tmp_path: Path) -> None:
     for name in ("test_first.py", "test_second.py"):
         (tmp_path / name).write_text(TESTS, encoding="utf-8")
     command = [sys.executable, "-m", "pytest", "--numprocesses=2", "--dist=loadgroup", "--verbose", "--rootdir=."]
-    ran = subprocess.run(
-        command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=120
-    )
+    ran = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=120)
     workers = re.findall(r"\[(gw\d)] .*PASSED", ran.stdout)
     assert len(workers) == 8, ran.stdout + ran.stderr
     assert len(set(workers)) == 1

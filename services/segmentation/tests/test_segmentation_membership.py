@@ -328,3 +328,20 @@ async def test_a_replay_moves_nobody(
         assert await service.reevaluate(tx, {UUID(int=1)}, service.Occasion(bank.runtime.clock.now(), "event")) == 0
     assert await members(segment_id) == []
     assert await outbox_rows() == before
+
+
+async def test_an_evaluation_is_planned_for_the_customers_that_it_is_about(
+    bank: Any, publish: Any, rich: Any, clock: FixedClock
+) -> None:
+    customers = [bank.customer() for _ in range(service.IN_MEMORY_AT_MOST + 1)]
+    await bank.tell(*customers)
+    await publish(rich)
+    ids = {customer.customer_id for customer in customers}
+    async with bank.runtime.database.begin(scope=EVERYTHING) as tx:
+        # PostgreSQL may keep a plan that knows no values from the sixth run on.
+        for _ in range(8):
+            await service.reevaluate(tx, ids, service.Occasion(clock.now(), "event"))
+        (counted,) = await tx.connection.fetch(
+            "SELECT custom_plans, generic_plans FROM pg_prepared_statements WHERE ltrim(statement, E'\\n') LIKE 'WITH counting%'"
+        )
+    assert dict(counted) == {"custom_plans": 8, "generic_plans": 0}

@@ -64,8 +64,12 @@ class Occasion:
 IN_MEMORY_AT_MOST: Final = 20
 """Customers whose facts are read and judged in memory; more are judged by the rule's SQL, restricted to them."""
 
-_SHARE: Final = "SELECT pg_advisory_xact_lock_shared(hashtextextended(current_schema() || '/evaluations', 0))"
-_OWN: Final = "SELECT pg_advisory_xact_lock(hashtextextended(current_schema() || '/evaluations', 0))"
+# An evaluation asks about one customer or about thousands with the same statements. Left alone, PostgreSQL keeps a plan
+# after five runs that supposes ten, and takes minutes to judge five thousand by it.
+_PLANNED_ANEW: Final = "set_config('plan_cache_mode', 'force_custom_plan', true)"
+_EVALUATIONS: Final = "hashtextextended(current_schema() || '/evaluations', 0)"
+_SHARE: Final = f"SELECT pg_advisory_xact_lock_shared({_EVALUATIONS}), {_PLANNED_ANEW}"
+_OWN: Final = f"SELECT pg_advisory_xact_lock({_EVALUATIONS}), {_PLANNED_ANEW}"
 
 _SURVIVORS: Final = "SELECT customer_id, survivor_id FROM customers WHERE customer_id = ANY ($1::uuid[])"
 _LOCK_CUSTOMERS: Final = """
