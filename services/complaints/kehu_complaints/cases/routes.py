@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from functools import wraps
+from typing import Annotated, Any, TypeVar
 from uuid import UUID
 
-from fastapi import Query, Response
+from fastapi import Depends, Query, Response
 
 from kehu_chassis.auth import Principal
 from kehu_chassis.http import IfMatch, Now, Tx, etag, requires, router
 from kehu_chassis.paging import CursorQuery, Page
-from kehu_chassis.problems import NotFound, problems
+from kehu_chassis.problems import NotFound, Problem, problems
 from kehu_complaints.cases import queries, service
 from kehu_complaints.cases.data import categories
 from kehu_complaints.cases.schemas import (
@@ -43,7 +46,53 @@ case_routes = router("/complaints", tags=["complaints"])
 customer_routes = router("/customers", tags=["complaints"])
 category_routes = router("/complaint-categories", tags=["complaints"])
 
-STEP = problems(404, Recused, TransitionImpossible)
+Body = TypeVar("Body", bound=StepIn)
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A case in the hands of somebody who takes a step in it."""
+
+    desk: Desk
+    complaint_id: UUID
+    actor: Principal
+    response: Response
+
+    def act(self, body: StepIn) -> Act:
+        """What the caller did, and when."""
+        return Act(self.actor, body.occurred_at or self.desk.now, body.note)
+
+    async def move(self, action: ComplaintAction, body: StepIn, **told: Mapping[str, Any]) -> None:
+        """Do an action that needs no more than the state's permission."""
+        await service.move(self.desk, self.complaint_id, action, self.act(body), **told)
+
+
+async def _in_hand(complaint_id: UUID, actor: Handler, desk: AtDesk, response: Response) -> Case:
+    return Case(desk, complaint_id, actor, response)
+
+
+CaseInHand = Annotated[Case, Depends(_in_hand)]
+Step = Callable[[Case, Body], Awaitable[None]]
+
+
+def case_step(noun: str, *refusals: type[Problem]) -> Callable[[Step[Body]], Step[Body]]:
+    """Make a step in the handling of a case a route; whatever the step is, the answer is the case as it then stands."""
+
+    def register(step: Step[Body]) -> Step[Body]:
+        @case_routes.post(
+            f"/{{complaint_id}}/{noun}",
+            response_model=ComplaintOut,
+            status_code=201,
+            responses=problems(404, Recused, TransitionImpossible, *refusals),
+        )
+        @wraps(step)
+        async def take(case: Case, body: Body) -> dict[str, Any]:
+            await step(case, body)
+            return await _answer(case.desk, case.complaint_id, case.actor, case.response)
+
+        return step
+
+    return register
 
 
 @case_routes.get("", response_model=Page[ComplaintSummaryOut])
@@ -114,122 +163,77 @@ async def read_history(complaint_id: UUID, actor: Reader, desk: AtDesk, page: Cu
     return history_view(desk.office, case, await queries.history_of(desk.tx, complaint_id, page), actor)
 
 
-@case_routes.post("/{complaint_id}/acceptances", response_model=ComplaintOut, status_code=201, responses=STEP)
-async def accept_complaint(
-    complaint_id: UUID, body: AcceptanceIn, actor: Handler, desk: AtDesk, response: Response
-) -> dict[str, Any]:
+@case_step("acceptances")
+async def accept_complaint(case: CaseInHand, body: AcceptanceIn) -> None:
     """Take a complaint on; says who handles it."""
-    await service.accept(desk, complaint_id, body.handler_id, _act(actor, desk, body))
-    return await _answer(desk, complaint_id, actor, response)
+    await service.accept(case.desk, case.complaint_id, body.handler_id, case.act(body))
 
 
-@case_routes.post("/{complaint_id}/rejections", response_model=ComplaintOut, status_code=201, responses=STEP)
-async def reject_complaint(
-    complaint_id: UUID, body: StepIn, actor: Handler, desk: AtDesk, response: Response
-) -> dict[str, Any]:
+@case_step("rejections")
+async def reject_complaint(case: CaseInHand, body: StepIn) -> None:
     """Find that this is no complaint; its clocks stop."""
-    await service.move(desk, complaint_id, ComplaintAction.REJECT, _act(actor, desk, body))
-    return await _answer(desk, complaint_id, actor, response)
+    await case.move(ComplaintAction.REJECT, body)
 
 
-@case_routes.post("/{complaint_id}/investigations", response_model=ComplaintOut, status_code=201, responses=STEP)
-async def investigate_complaint(
-    complaint_id: UUID, body: StepIn, actor: Handler, desk: AtDesk, response: Response
-) -> dict[str, Any]:
+@case_step("investigations")
+async def investigate_complaint(case: CaseInHand, body: StepIn) -> None:
     """Begin to investigate an accepted complaint."""
-    await service.move(desk, complaint_id, ComplaintAction.INVESTIGATE, _act(actor, desk, body))
-    return await _answer(desk, complaint_id, actor, response)
+    await case.move(ComplaintAction.INVESTIGATE, body)
 
 
-@case_routes.post("/{complaint_id}/pauses", response_model=ComplaintOut, status_code=201, responses=STEP)
-async def pause_complaint(
-    complaint_id: UUID, body: PauseIn, actor: Handler, desk: AtDesk, response: Response
-) -> dict[str, Any]:
+@case_step("pauses")
+async def pause_complaint(case: CaseInHand, body: PauseIn) -> None:
     """Let the clock stand still on a lawful ground, such as an external appraisal."""
-    await service.pause(desk, complaint_id, body.basis, _act(actor, desk, body))
-    return await _answer(desk, complaint_id, actor, response)
+    await service.pause(case.desk, case.complaint_id, body.basis, case.act(body))
 
 
-@case_routes.post("/{complaint_id}/resumptions", response_model=ComplaintOut, status_code=201, responses=STEP)
-async def resume_complaint(
-    complaint_id: UUID, body: StepIn, actor: Handler, desk: AtDesk, response: Response
-) -> dict[str, Any]:
+@case_step("resumptions")
+async def resume_complaint(case: CaseInHand, body: StepIn) -> None:
     """Go on with a paused case; its clock runs again."""
-    await service.move(desk, complaint_id, ComplaintAction.RESUME, _act(actor, desk, body))
-    return await _answer(desk, complaint_id, actor, response)
+    await case.move(ComplaintAction.RESUME, body)
 
 
-@case_routes.post("/{complaint_id}/decisions", response_model=ComplaintOut, status_code=201, responses=STEP)
-async def decide_complaint(
-    complaint_id: UUID, body: DecisionIn, actor: Handler, desk: AtDesk, response: Response
-) -> dict[str, Any]:
+@case_step("decisions")
+async def decide_complaint(case: CaseInHand, body: DecisionIn) -> None:
     """Decide a complaint; the complainant has still to be told, and until then the clock runs."""
     outcome = {"outcome": body.outcome}
-    act = _act(actor, desk, body)
-    await service.move(desk, complaint_id, ComplaintAction.DECIDE, act, changes=outcome, details=outcome)
-    return await _answer(desk, complaint_id, actor, response)
+    await case.move(ComplaintAction.DECIDE, body, changes=outcome, details=outcome)
 
 
-@case_routes.post("/{complaint_id}/notifications", response_model=ComplaintOut, status_code=201, responses=STEP)
-async def notify_complainant(
-    complaint_id: UUID, body: NotificationIn, actor: Handler, desk: AtDesk, response: Response
-) -> dict[str, Any]:
+@case_step("notifications")
+async def notify_complainant(case: CaseInHand, body: NotificationIn) -> None:
     """Record that the complainant was told the decision: the statutory clock stops at that moment."""
-    act, told = _act(actor, desk, body), {"channel": body.channel}
-    await service.move(desk, complaint_id, ComplaintAction.NOTIFY, act, details=told)
-    return await _answer(desk, complaint_id, actor, response)
+    await case.move(ComplaintAction.NOTIFY, body, details={"channel": body.channel})
 
 
-@case_routes.post(
-    "/{complaint_id}/review-requests",
-    response_model=ComplaintOut,
-    status_code=201,
-    responses=problems(404, Recused, TransitionImpossible, ReviewTooLate),
-)
-async def request_review(
-    complaint_id: UUID, body: ReviewRequestIn, actor: Handler, desk: AtDesk, response: Response
-) -> dict[str, Any]:
+@case_step("review-requests", ReviewTooLate)
+async def request_review(case: CaseInHand, body: ReviewRequestIn) -> None:
     """Record that the complainant asks the superior institution for a review, which has a clock of its own."""
-    await service.request_review(desk, complaint_id, _act(actor, desk, body))
-    return await _answer(desk, complaint_id, actor, response)
+    await service.request_review(case.desk, case.complaint_id, case.act(body))
 
 
-@case_routes.post("/{complaint_id}/review-conclusions", response_model=ComplaintOut, status_code=201, responses=STEP)
-async def conclude_review(
-    complaint_id: UUID, body: ReviewConclusionIn, actor: Handler, desk: AtDesk, response: Response
-) -> dict[str, Any]:
+@case_step("review-conclusions")
+async def conclude_review(case: CaseInHand, body: ReviewConclusionIn) -> None:
     """Record what the review found; the case closes."""
-    act, found = _act(actor, desk, body), {"review": body.outcome}
-    await service.move(desk, complaint_id, ComplaintAction.CONCLUDE_REVIEW, act, details=found)
-    return await _answer(desk, complaint_id, actor, response)
+    await case.move(ComplaintAction.CONCLUDE_REVIEW, body, details={"review": body.outcome})
 
 
-@case_routes.post("/{complaint_id}/closures", response_model=ComplaintOut, status_code=201, responses=STEP)
-async def close_complaint(
-    complaint_id: UUID, body: StepIn, actor: Handler, desk: AtDesk, response: Response
-) -> dict[str, Any]:
+@case_step("closures")
+async def close_complaint(case: CaseInHand, body: StepIn) -> None:
     """Close a case whose complainant was told; marketing to the customer may resume."""
-    await service.move(desk, complaint_id, ComplaintAction.CLOSE, _act(actor, desk, body))
-    return await _answer(desk, complaint_id, actor, response)
+    await case.move(ComplaintAction.CLOSE, body)
 
 
-@case_routes.post("/{complaint_id}/withdrawals", response_model=ComplaintOut, status_code=201, responses=STEP)
-async def withdraw_complaint(
-    complaint_id: UUID, body: StepIn, actor: Handler, desk: AtDesk, response: Response
-) -> dict[str, Any]:
+@case_step("withdrawals")
+async def withdraw_complaint(case: CaseInHand, body: StepIn) -> None:
     """Record that the complainant withdrew; the case ends that day."""
-    await service.move(desk, complaint_id, ComplaintAction.WITHDRAW, _act(actor, desk, body))
-    return await _answer(desk, complaint_id, actor, response)
+    await case.move(ComplaintAction.WITHDRAW, body)
 
 
-@case_routes.post("/{complaint_id}/reopenings", response_model=ComplaintOut, status_code=201, responses=STEP)
-async def reopen_complaint(
-    complaint_id: UUID, body: ReopeningIn, actor: Handler, desk: AtDesk, response: Response
-) -> dict[str, Any]:
+@case_step("reopenings")
+async def reopen_complaint(case: CaseInHand, body: ReopeningIn) -> None:
     """Investigate a case again because of new facts; its clock runs as the pack says."""
-    act = _act(actor, desk, body)
-    await service.move(desk, complaint_id, ComplaintAction.REOPEN, act, changes={"outcome": None})
-    return await _answer(desk, complaint_id, actor, response)
+    await case.move(ComplaintAction.REOPEN, body, changes={"outcome": None})
 
 
 @customer_routes.get("/{customer_id}/complaints", response_model=CustomerComplaintsOut, responses=problems(404))
@@ -249,10 +253,6 @@ async def list_customer_complaints(
 async def list_categories(_actor: Annotated[Principal, requires(Permission.COMPLAINT_READ)]) -> dict[str, Any]:
     """What a complaint may be about."""
     return {"items": list(categories().values()), "next_cursor": None}
-
-
-def _act(actor: Principal, desk: Desk, body: StepIn) -> Act:
-    return Act(actor, body.occurred_at or desk.now, body.note)
 
 
 async def _answer(desk: Desk, complaint_id: UUID, actor: Principal, response: Response) -> dict[str, Any]:
