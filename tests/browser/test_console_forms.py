@@ -49,11 +49,20 @@ async def test_a_complaint_is_taken_in_and_carried_to_its_end(house: House, bank
         await told.fill("Charged twice for one transfer.")
         await choose(page, "Category", "Fees and charges")
         await choose(page, "Customer", bank.name, typed=bank.name)
+        await dialog.get_by_label("About a member of staff").check()
+        await choose(page, "Works in", "北京海淀支行", typed="海淀")
+        await choose(page, "Person complained about", "李明")
         await press(dialog)
         await expect(dialog.get_by_text(re.compile(r"CP\d{14}"))).to_be_visible(timeout=PATIENCE)
         for clock in ("CN-2020-3.15d", "INTERNAL"):
             await expect(dialog.locator(".ant-tag", has_text=clock)).to_be_visible(timeout=PATIENCE)
         await dialog.get_by_role("link", name="Open the case").click()
+        await expect(page.locator("main").get_by_text("李明", exact=True)).to_be_visible(timeout=PATIENCE)
+        async with house.visitor("rm", language="en", path=page.url.removeprefix(handler.url)) as accused:
+            main = accused.page.locator("main")
+            await expect(main.get_by_text("This case is about you")).to_be_visible(timeout=PATIENCE)
+            await expect(main.get_by_text("Charged twice")).to_have_count(0)
+            await expect(main.get_by_role("button", name="Accept", exact=True)).to_have_count(0)
         for step in ("Accept", "Investigate", "Decide", "Notify the customer", "Close"):
             await page.locator("main").get_by_role("button", name=step, exact=True).click()
             if step == "Decide":

@@ -55,6 +55,19 @@ function useStaff(unitId: string | undefined, enabled: boolean) {
   });
 }
 
+/** Who works in a unit at present, to choose from; nobody until the unit is known. */
+export function useStaffOptions(unitId: string | undefined): {
+  options: { value: string; label: string }[];
+  isFetching: boolean;
+} {
+  const staff = useStaff(unitId, unitId !== undefined);
+  const active = (staff.data ?? []).filter((member) => member.active);
+  return {
+    options: active.map((member) => ({ value: member.id, label: `${member.name} · ${member.staff_number}` })),
+    isFetching: staff.isFetching,
+  };
+}
+
 /** The name of someone who mostly works in a unit; only who is not found there is looked for in the whole bank. */
 export function useColleagueName(unitId: string | null, staffId: string | null): string {
   const near = useStaff(unitId ?? undefined, unitId !== null && staffId !== null);

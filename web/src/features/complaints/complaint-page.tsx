@@ -1,6 +1,6 @@
 import { useQuery } from "@tanstack/react-query";
 import { Link, useParams } from "@tanstack/react-router";
-import { Card, Col, Flex, Row, Spin, Tag, Timeline, Typography } from "antd";
+import { Alert, Card, Col, Flex, Row, Spin, Tag, Timeline, Typography } from "antd";
 import { useTranslation } from "react-i18next";
 import { api, bodyOf } from "../../api/client";
 import type { Answer } from "../../api/types";
@@ -44,6 +44,7 @@ function CaseFacts({ complaint }: { complaint: Complaint }) {
   const categoryTitle = useCategoryTitle();
   const unitName = useUnitName();
   const handler = useColleagueName(complaint.unit_id, complaint.handler_id);
+  const accused = useColleagueName(complaint.unit_id, complaint.accused_staff_id);
   return (
     <Card>
       <Flex vertical gap={12}>
@@ -55,6 +56,7 @@ function CaseFacts({ complaint }: { complaint: Complaint }) {
             [t("complaint.unit"), unitName(complaint.unit_id)],
             [t("complaint.handler"), handler],
             [t("complaint.receivedAt"), formatInstant(complaint.received_at)],
+            ...(complaint.accused_staff_id === null ? [] : [[t("complaint.accused"), accused] as const]),
             [t("complaint.outcome"), complaint.outcome === null ? null : t(`outcomeOf.${complaint.outcome}`)],
             [
               t("complaint.customer"),
@@ -70,9 +72,13 @@ function CaseFacts({ complaint }: { complaint: Complaint }) {
             ],
           ]}
         />
-        <Typography.Paragraph style={{ whiteSpace: "pre-wrap", margin: 0 }}>
-          {complaint.narrative ?? t("complaint.narrativeWithheld")}
-        </Typography.Paragraph>
+        {complaint.narrative === null ? (
+          <Alert type="info" showIcon title={t("complaint.narrativeWithheld")} />
+        ) : (
+          <Typography.Paragraph style={{ whiteSpace: "pre-wrap", margin: 0 }}>
+            {complaint.narrative}
+          </Typography.Paragraph>
+        )}
       </Flex>
     </Card>
   );

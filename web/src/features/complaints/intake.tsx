@@ -5,38 +5,52 @@ import type { Dayjs } from "dayjs";
 import { useState } from "react";
 import { useTranslation } from "react-i18next";
 import { api, bodyOf } from "../../api/client";
+import type { components } from "../../api/schema";
 import type { Answer } from "../../api/types";
 import { usePermission } from "../../app/session";
 import { toInstant } from "../../shared/bank-time";
 import { Facts } from "../../shared/facts";
 import { FormModal } from "../../shared/form-modal";
 import { CustomerPicker } from "../customers/customer-picker";
+import { AboutStaff } from "./about-staff";
 import { useCategoryOptions } from "./categories";
 import { DeadlineTag } from "./deadline";
 
+type Body = components["schemas"]["ComplaintIn"];
 type Received = Answer<"/api/v1/complaints", "post">;
 
 const KINDS = ["complaint", "enquiry", "suggestion"] as const;
 const CHANNELS = ["phone", "counter", "wechat", "email", "sms", "push"] as const;
 
-interface Intake {
+export interface Intake {
   kind: (typeof KINDS)[number];
   channel: (typeof CHANNELS)[number];
   category: string;
   customer_id?: string | null;
   received_at?: Dayjs | null;
   narrative: string;
+  /** The person complained about; the form asks only when the complaint is about one. */
+  accused_staff_id?: string;
 }
 
-async function receive({ received_at, customer_id, ...said }: Intake, key: string): Promise<Received> {
+/** What the form says, as the API takes it. */
+export function intakeBody({ kind, channel, category, narrative, ...given }: Intake): Body {
+  return {
+    kind,
+    channel,
+    category,
+    narrative,
+    customer_id: given.customer_id ?? null,
+    received_at: given.received_at ? toInstant(given.received_at) : null,
+    accused_staff_id: given.accused_staff_id ?? null,
+  };
+}
+
+async function receive(intake: Intake, key: string): Promise<Received> {
   return bodyOf(
     await api.POST("/api/v1/complaints", {
       params: { header: { "Idempotency-Key": key } },
-      body: {
-        ...said,
-        customer_id: customer_id ?? null,
-        received_at: received_at ? toInstant(received_at) : null,
-      },
+      body: intakeBody(intake),
     }),
   );
 }
@@ -133,6 +147,7 @@ export function ComplaintIntake({ customerId }: { customerId?: string }) {
           >
             <Input.TextArea rows={5} maxLength={10_000} showCount />
           </Form.Item>
+          <AboutStaff />
           <Form.Item name="received_at" label={t("complaint.receivedAt")} extra={t("action.nowUnlessGiven")}>
             <DatePicker showTime={{ format: "HH:mm" }} format="YYYY-MM-DD HH:mm" style={{ width: "100%" }} />
           </Form.Item>
