@@ -10,7 +10,20 @@ export default defineConfig({
   build: {
     outDir: "dist",
     sourcemap: false,
-    chunkSizeWarningLimit: 1500,
+    chunkSizeWarningLimit: 700,
+    rolldownOptions: {
+      output: {
+        chunkFileNames: ({ name }) => `assets/${name.split("~")[0]}-[hash].js`,
+        codeSplitting: {
+          groups: [
+            // What every page needs changes seldom: browsers keep it over many versions of the console.
+            { name: "framework", test: /node_modules/, tags: ["$initial"] },
+            // The rest of the packages by who needs them, small parts joined so that no page asks for many files.
+            { name: "parts", test: /node_modules/, entriesAware: true, entriesAwareMergeThreshold: 100_000 },
+          ],
+        },
+      },
+    },
   },
   server: {
     port: 5173,

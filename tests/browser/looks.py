@@ -34,5 +34,5 @@ async def violations(page: Page) -> list[str]:
 
 async def settle(page: Page) -> None:
     """Wait until the page has what it asked for."""
-    await expect(page.locator(".ant-spin-spinning")).to_have_count(0, timeout=PATIENCE)
+    await expect(page.locator(".ant-spin-spinning, .ant-skeleton")).to_have_count(0, timeout=PATIENCE)
     await page.evaluate(MOVED)

@@ -54,3 +54,20 @@ async def test_an_operator_sees_every_service(house: House) -> None:
         for service in ("Customer", "Segmentation", "Complaints", "Campaigns"):
             card = operator.page.locator(".ant-card", has=operator.page.get_by_text(service, exact=True)).first
             await expect(card.get_by_text("OK", exact=True)).to_be_visible(timeout=PATIENCE)
+
+
+async def test_a_page_whose_file_is_gone_loads_anew_once_and_then_says_so(house: House) -> None:
+    missing = "**/assets/complaints-page-*.js"
+    async with house.visitor("rm", language="en") as rm:
+        loads: list[str] = []
+        rm.page.on("load", lambda page: loads.append(page.url))
+        await rm.page.route(missing, lambda route: route.fulfill(status=404))
+        await rm.page.get_by_role("menuitem", name="Complaints").click()
+        told = rm.page.get_by_role("alert")
+        await expect(told).to_contain_text("could not be shown", timeout=PATIENCE)
+        assert loads == [f"{rm.url}/complaints"]
+        await rm.page.unroute(missing)
+        await told.get_by_role("button", name="Reload").click()
+        await expect(rm.page.locator("main h1")).to_have_text("Complaints", timeout=PATIENCE)
+        assert any("dynamically imported module" in complaint for complaint in rm.complaints)
+        rm.complaints.clear()

@@ -1,30 +1,25 @@
-import { createRootRoute, createRoute, createRouter, Navigate, Outlet } from "@tanstack/react-router";
-import { Flex, Result, Spin } from "antd";
-import { useTranslation } from "react-i18next";
-import { CampaignPage } from "../features/campaigns/campaign-page";
-import { CampaignsPage } from "../features/campaigns/campaigns-page";
-import { ComplaintPage } from "../features/complaints/complaint-page";
-import { ComplaintsPage } from "../features/complaints/complaints-page";
-import { CustomerPage } from "../features/customers/customer-page";
-import { CustomersPage } from "../features/customers/customers-page";
+import {
+  createRootRoute,
+  createRoute,
+  createRouter,
+  lazyRouteComponent,
+  Outlet,
+} from "@tanstack/react-router";
+import { Suspense } from "react";
 import { LoginPage } from "../features/login/login-page";
-import { OperationsPage } from "../features/operations/operations-page";
-import { SegmentPage } from "../features/segments/segment-page";
-import { SegmentsPage } from "../features/segments/segments-page";
-import { TodayPage } from "../features/today/today-page";
+import { PageSkeleton } from "../shared/page-skeleton";
 import { ProblemAlert } from "../shared/problem-alert";
-import { SessionProvider, useSession, useSessionQuery } from "./session";
-import { roomsFor, Shell } from "./shell";
+import { PageFailure } from "./page-failure";
+import { SessionProvider, useSessionQuery } from "./session";
+
+const Shell = lazyRouteComponent(() => import("./shell"), "Shell");
+// Asked for together with the session, since whoever is logged in needs it next.
+void Shell.preload?.();
 
 function Entrance() {
   const session = useSessionQuery();
-  const { t } = useTranslation();
   if (session.isPending) {
-    return (
-      <Flex align="center" justify="center" style={{ minHeight: "100vh" }}>
-        <Spin size="large" description={t("shell.loading")} />
-      </Flex>
-    );
+    return <PageSkeleton />;
   }
   if (session.error) {
     return <ProblemAlert error={session.error} onRetry={() => void session.refetch()} />;
@@ -34,40 +29,86 @@ function Entrance() {
   }
   return (
     <SessionProvider session={session.data}>
-      <Shell />
+      <Suspense fallback={<PageSkeleton />}>
+        <Shell />
+      </Suspense>
     </SessionProvider>
   );
 }
 
-function FirstRoom() {
-  const { t } = useTranslation();
-  const room = roomsFor(useSession().permissions)[0];
-  return room ? <Navigate to={room.path} replace /> : <Result status="403" title={t("shell.noRoom")} />;
-}
-
-function NotFound() {
-  const { t } = useTranslation();
-  return <Result status="404" title={t("shell.notFound")} />;
-}
-
-const root = createRootRoute({ component: Outlet, notFoundComponent: NotFound });
+const root = createRootRoute({
+  component: Outlet,
+  notFoundComponent: lazyRouteComponent(() => import("./not-found"), "NotFound"),
+});
 const inside = createRoute({ getParentRoute: () => root, id: "inside", component: Entrance });
 
 const routes = [
-  createRoute({ getParentRoute: () => inside, path: "/", component: FirstRoom }),
-  createRoute({ getParentRoute: () => inside, path: "/today", component: TodayPage }),
-  createRoute({ getParentRoute: () => inside, path: "/customers", component: CustomersPage }),
-  createRoute({ getParentRoute: () => inside, path: "/customers/$customerId", component: CustomerPage }),
-  createRoute({ getParentRoute: () => inside, path: "/complaints", component: ComplaintsPage }),
-  createRoute({ getParentRoute: () => inside, path: "/complaints/$complaintId", component: ComplaintPage }),
-  createRoute({ getParentRoute: () => inside, path: "/segments", component: SegmentsPage }),
-  createRoute({ getParentRoute: () => inside, path: "/segments/$segmentId", component: SegmentPage }),
-  createRoute({ getParentRoute: () => inside, path: "/campaigns", component: CampaignsPage }),
-  createRoute({ getParentRoute: () => inside, path: "/campaigns/$campaignId", component: CampaignPage }),
-  createRoute({ getParentRoute: () => inside, path: "/operations", component: OperationsPage }),
+  createRoute({
+    getParentRoute: () => inside,
+    path: "/",
+    component: lazyRouteComponent(() => import("./first-room"), "FirstRoom"),
+  }),
+  createRoute({
+    getParentRoute: () => inside,
+    path: "/today",
+    component: lazyRouteComponent(() => import("../features/today/today-page"), "TodayPage"),
+  }),
+  createRoute({
+    getParentRoute: () => inside,
+    path: "/customers",
+    component: lazyRouteComponent(() => import("../features/customers/customers-page"), "CustomersPage"),
+  }),
+  createRoute({
+    getParentRoute: () => inside,
+    path: "/customers/$customerId",
+    component: lazyRouteComponent(() => import("../features/customers/customer-page"), "CustomerPage"),
+  }),
+  createRoute({
+    getParentRoute: () => inside,
+    path: "/complaints",
+    component: lazyRouteComponent(() => import("../features/complaints/complaints-page"), "ComplaintsPage"),
+  }),
+  createRoute({
+    getParentRoute: () => inside,
+    path: "/complaints/$complaintId",
+    component: lazyRouteComponent(() => import("../features/complaints/complaint-page"), "ComplaintPage"),
+  }),
+  createRoute({
+    getParentRoute: () => inside,
+    path: "/segments",
+    component: lazyRouteComponent(() => import("../features/segments/segments-page"), "SegmentsPage"),
+  }),
+  createRoute({
+    getParentRoute: () => inside,
+    path: "/segments/$segmentId",
+    component: lazyRouteComponent(() => import("../features/segments/segment-page"), "SegmentPage"),
+  }),
+  createRoute({
+    getParentRoute: () => inside,
+    path: "/campaigns",
+    component: lazyRouteComponent(() => import("../features/campaigns/campaigns-page"), "CampaignsPage"),
+  }),
+  createRoute({
+    getParentRoute: () => inside,
+    path: "/campaigns/$campaignId",
+    component: lazyRouteComponent(() => import("../features/campaigns/campaign-page"), "CampaignPage"),
+  }),
+  createRoute({
+    getParentRoute: () => inside,
+    path: "/operations",
+    component: lazyRouteComponent(() => import("../features/operations/operations-page"), "OperationsPage"),
+  }),
 ];
 
-export const router = createRouter({ routeTree: root.addChildren([inside.addChildren(routes)]) });
+export const router = createRouter({
+  routeTree: root.addChildren([inside.addChildren(routes)]),
+  // Each page is a file of its own, which is asked for as soon as somebody points at a link to it.
+  defaultPreload: "intent",
+  defaultPendingComponent: PageSkeleton,
+  defaultPendingMs: 200,
+  defaultPendingMinMs: 200,
+  defaultErrorComponent: PageFailure,
+});
 
 declare module "@tanstack/react-router" {
   interface Register {

@@ -9,7 +9,7 @@ import {
   TeamOutlined,
 } from "@ant-design/icons";
 import { Link, Outlet, useRouterState } from "@tanstack/react-router";
-import { Button, Drawer, Flex, Grid, Layout, Menu, Segmented, Typography } from "antd";
+import { App, Button, Drawer, Flex, Grid, Layout, Menu, Segmented, Typography } from "antd";
 import { type ReactNode, useState } from "react";
 import { useTranslation } from "react-i18next";
 import { currentLanguage, type Language, setLanguage } from "../i18n";
@@ -91,56 +91,62 @@ export function Shell() {
   const wide = Grid.useBreakpoint().lg === true;
   const [menuOpen, setMenuOpen] = useState(false);
   return (
-    <Layout style={{ minHeight: "100vh" }}>
-      <a className="skip-link" href="#content">
-        {t("shell.skip")}
-      </a>
-      {wide ? (
-        <Layout.Sider width={220} theme="dark">
-          <Brand />
-          <nav aria-label={t("shell.menu")}>
-            <RoomMenu />
-          </nav>
-        </Layout.Sider>
-      ) : (
-        <Drawer
-          placement="left"
-          size={240}
-          open={menuOpen}
-          onClose={() => setMenuOpen(false)}
-          title="Kehu 客户"
-          styles={{ body: { padding: 0, background: "#0b2f52" } }}
-        >
-          <nav aria-label={t("shell.menu")}>
-            <RoomMenu onChoose={() => setMenuOpen(false)} />
-          </nav>
-        </Drawer>
-      )}
-      <Layout>
-        <Layout.Header style={{ padding: wide ? "0 24px" : "0 12px" }}>
-          <Flex align="center" justify="space-between" gap={12} style={{ height: "100%" }}>
-            {wide ? (
-              <span />
-            ) : (
-              <Button
-                icon={<MenuOutlined />}
-                aria-label={t("shell.menu")}
-                onClick={() => setMenuOpen(true)}
-              />
-            )}
-            <Flex align="center" gap={12}>
-              <LanguageSwitch />
-              {wide && <Typography.Text>{session.name}</Typography.Text>}
-              <Button icon={<LogoutOutlined />} aria-label={t("shell.logout")} onClick={() => void logout()}>
-                {wide ? t("shell.logout") : null}
-              </Button>
+    <App>
+      <Layout style={{ minHeight: "100vh" }}>
+        <a className="skip-link" href="#content">
+          {t("shell.skip")}
+        </a>
+        {wide ? (
+          <Layout.Sider width={220} theme="dark">
+            <Brand />
+            <nav aria-label={t("shell.menu")}>
+              <RoomMenu />
+            </nav>
+          </Layout.Sider>
+        ) : (
+          <Drawer
+            placement="left"
+            size={240}
+            open={menuOpen}
+            onClose={() => setMenuOpen(false)}
+            title="Kehu 客户"
+            styles={{ body: { padding: 0, background: "#0b2f52" } }}
+          >
+            <nav aria-label={t("shell.menu")}>
+              <RoomMenu onChoose={() => setMenuOpen(false)} />
+            </nav>
+          </Drawer>
+        )}
+        <Layout>
+          <Layout.Header style={{ padding: wide ? "0 24px" : "0 12px" }}>
+            <Flex align="center" justify="space-between" gap={12} style={{ height: "100%" }}>
+              {wide ? (
+                <span />
+              ) : (
+                <Button
+                  icon={<MenuOutlined />}
+                  aria-label={t("shell.menu")}
+                  onClick={() => setMenuOpen(true)}
+                />
+              )}
+              <Flex align="center" gap={12}>
+                <LanguageSwitch />
+                {wide && <Typography.Text>{session.name}</Typography.Text>}
+                <Button
+                  icon={<LogoutOutlined />}
+                  aria-label={t("shell.logout")}
+                  onClick={() => void logout()}
+                >
+                  {wide ? t("shell.logout") : null}
+                </Button>
+              </Flex>
             </Flex>
-          </Flex>
-        </Layout.Header>
-        <Layout.Content id="content" style={{ padding: wide ? 24 : 12 }}>
-          <Outlet />
-        </Layout.Content>
+          </Layout.Header>
+          <Layout.Content id="content" style={{ padding: wide ? 24 : 12 }}>
+            <Outlet />
+          </Layout.Content>
+        </Layout>
       </Layout>
-    </Layout>
+    </App>
   );
 }

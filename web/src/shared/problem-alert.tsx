@@ -1,4 +1,4 @@
-import { Alert, Button, Flex, Typography } from "antd";
+import { Alert, Button, Flex } from "antd";
 import { useTranslation } from "react-i18next";
 import { problemOf } from "../api/problem";
 
@@ -18,13 +18,13 @@ export function ProblemAlert({ error, onRetry }: { error: unknown; onRetry?: () 
           {problem.detail && <span>{problem.detail}</span>}
           {problem.errors?.map((field) => (
             <span key={`${field.pointer}:${field.code}`}>
-              <Typography.Text code>{field.pointer}</Typography.Text> {field.detail}
+              <code>{field.pointer}</code> {field.detail}
             </span>
           ))}
           {problem.trace_id && (
-            <Typography.Text type="secondary">
+            <span className="secondary">
               {t("problem.trace")}: {problem.trace_id}
-            </Typography.Text>
+            </span>
           )}
         </Flex>
       }

@@ -1,6 +1,6 @@
 import { useQuery } from "@tanstack/react-query";
 import { useParams } from "@tanstack/react-router";
-import { Button, Card, Col, Flex, Form, Input, Popconfirm, Row, Spin, Tag, Typography } from "antd";
+import { Button, Card, Col, Flex, Form, Input, Popconfirm, Row, Tag, Typography } from "antd";
 import { useState } from "react";
 import { useTranslation } from "react-i18next";
 import { api, bodyOf, idempotencyKey } from "../../api/client";
@@ -10,6 +10,7 @@ import { Facts } from "../../shared/facts";
 import { FormModal } from "../../shared/form-modal";
 import { formatCount, formatInstant, formatMoney, formatShare } from "../../shared/format";
 import { Page } from "../../shared/page";
+import { PageSkeleton } from "../../shared/page-skeleton";
 import { ProblemAlert } from "../../shared/problem-alert";
 import { useSegmentNames } from "./audience";
 import { CAMPAIGN_COLORS } from "./colors";
@@ -181,7 +182,7 @@ export function CampaignPage() {
     return <ProblemAlert error={campaign.error} onRetry={() => void campaign.refetch()} />;
   }
   if (!campaign.data) {
-    return <Spin />;
+    return <PageSkeleton />;
   }
   return (
     <Page

@@ -1,6 +1,6 @@
 import { useQuery } from "@tanstack/react-query";
 import { Link, useParams } from "@tanstack/react-router";
-import { Alert, Card, Col, Flex, Row, Spin, Tag, Timeline, Typography } from "antd";
+import { Alert, Card, Col, Flex, Row, Tag, Timeline, Typography } from "antd";
 import { useTranslation } from "react-i18next";
 import { api, bodyOf } from "../../api/client";
 import type { Answer } from "../../api/types";
@@ -8,6 +8,7 @@ import { Facts } from "../../shared/facts";
 import { formatInstant } from "../../shared/format";
 import { useColleagueName, useUnitName } from "../../shared/organization";
 import { Page } from "../../shared/page";
+import { PageSkeleton } from "../../shared/page-skeleton";
 import { ProblemAlert } from "../../shared/problem-alert";
 import { ComplaintActions } from "./actions";
 import { useCategoryTitle } from "./categories";
@@ -93,7 +94,7 @@ export function ComplaintPage() {
     return <ProblemAlert error={complaint.error} onRetry={() => void complaint.refetch()} />;
   }
   if (!complaint.data) {
-    return <Spin />;
+    return <PageSkeleton />;
   }
   const readings = clock.data?.clocks ?? [];
   return (

@@ -1,6 +1,6 @@
 import { useQuery } from "@tanstack/react-query";
 import { Link, useParams } from "@tanstack/react-router";
-import { Alert, Col, Flex, Row, Spin, Tabs, Tag, Typography } from "antd";
+import { Alert, Col, Flex, Row, Tabs, Tag, Typography } from "antd";
 import { useTranslation } from "react-i18next";
 import { api, bodyOf } from "../../api/client";
 import type { Answer } from "../../api/types";
@@ -8,6 +8,7 @@ import { Facts } from "../../shared/facts";
 import { formatCountry, formatDate, formatInstant, formatRounded } from "../../shared/format";
 import { useColleagueName, useUnitName } from "../../shared/organization";
 import { Page } from "../../shared/page";
+import { PageSkeleton } from "../../shared/page-skeleton";
 import { Permitted } from "../../shared/permitted";
 import { ProblemAlert } from "../../shared/problem-alert";
 import { Rows } from "../../shared/rows";
@@ -201,7 +202,7 @@ export function CustomerPage() {
     return <ProblemAlert error={overview.error} onRetry={() => void overview.refetch()} />;
   }
   if (!overview.data) {
-    return <Spin />;
+    return <PageSkeleton />;
   }
   const customer = overview.data.profile.data?.customer;
   return (

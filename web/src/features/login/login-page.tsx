@@ -1,4 +1,4 @@
-import { Button, Card, Flex, Segmented, Typography } from "antd";
+import { Button, Flex, Segmented } from "antd";
 import { useTranslation } from "react-i18next";
 import { loginAddress } from "../../app/session";
 import { currentLanguage, type Language, setLanguage } from "../../i18n";
@@ -8,15 +8,13 @@ export function LoginPage() {
   const { t } = useTranslation();
   return (
     <Flex component="main" align="center" justify="center" style={{ minHeight: "100vh", padding: 16 }}>
-      <Card style={{ width: "100%", maxWidth: 420 }}>
+      <section className="panel" style={{ width: "100%", maxWidth: 420 }}>
         <Flex vertical gap={20}>
           <Flex align="center" gap={12}>
             <img src="/favicon.svg" alt="" width={40} height={40} />
             <div>
-              <Typography.Title level={1} style={{ fontSize: 22, margin: 0 }}>
-                Kehu 客户
-              </Typography.Title>
-              <Typography.Text type="secondary">{t("login.subtitle")}</Typography.Text>
+              <h1 style={{ fontSize: 22, lineHeight: 1.3, margin: 0 }}>Kehu 客户</h1>
+              <span className="secondary">{t("login.subtitle")}</span>
             </div>
           </Flex>
           <Button type="primary" size="large" block href={loginAddress(window.location.pathname)}>
@@ -33,7 +31,7 @@ export function LoginPage() {
             onChange={(language) => void setLanguage(language)}
           />
         </Flex>
-      </Card>
+      </section>
     </Flex>
   );
 }

@@ -9,7 +9,7 @@ import {
   Flex,
   Popconfirm,
   Row,
-  Spin,
+  Skeleton,
   Statistic,
   type TableColumnsType,
   Tag,
@@ -24,6 +24,7 @@ import { useAct } from "../../shared/act";
 import { formatCount, formatInstant, formatMoney } from "../../shared/format";
 import { Listing, nextCursor } from "../../shared/listing";
 import { Page } from "../../shared/page";
+import { PageSkeleton } from "../../shared/page-skeleton";
 import { Permitted } from "../../shared/permitted";
 import { ProblemAlert } from "../../shared/problem-alert";
 import { type Rule, ruleLines } from "./rule-words";
@@ -76,7 +77,7 @@ function Explanation({ segmentId, customerId }: { segmentId: string; customerId:
     return <ProblemAlert error={explanation.error} onRetry={() => void explanation.refetch()} />;
   }
   if (!explanation.data) {
-    return <Spin />;
+    return <Skeleton />;
   }
   return (
     <Flex vertical gap={12}>
@@ -225,7 +226,7 @@ export function SegmentPage() {
     return <ProblemAlert error={segment.error} onRetry={() => void segment.refetch()} />;
   }
   if (!segment.data) {
-    return <Spin />;
+    return <PageSkeleton />;
   }
   return (
     <Page

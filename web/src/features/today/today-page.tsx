@@ -1,6 +1,6 @@
 import { useQuery } from "@tanstack/react-query";
 import { Link, useNavigate } from "@tanstack/react-router";
-import { Card, Col, Flex, Input, Row, Spin, Tag, Typography } from "antd";
+import { Card, Col, Flex, Input, Row, Skeleton, Tag, Typography } from "antd";
 import type { ReactNode } from "react";
 import { useTranslation } from "react-i18next";
 import { api, bodyOf } from "../../api/client";
@@ -49,7 +49,7 @@ function WorkCard<Entry>({
       {work.error ? (
         <ProblemAlert error={work.error} onRetry={() => void work.refetch()} />
       ) : work.data === undefined ? (
-        <Spin />
+        <Skeleton title={false} paragraph={{ rows: 3 }} />
       ) : (
         <Rows empty={empty}>{work.data.map(children)}</Rows>
       )}

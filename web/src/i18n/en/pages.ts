@@ -10,6 +10,10 @@ export const pages: typeof chinese = {
     loading: "Loading",
     noRoom: "Your role has no page here",
     notFound: "There is no such page",
+    pageFailed: "This page could not be shown",
+    pageFailedHint:
+      "The console may just have been updated, or the network was interrupted. Reload to go on.",
+    reload: "Reload",
   },
   login: { subtitle: "The bank's customer relationship system", enter: "Log in" },
   rooms: {

@@ -8,6 +8,9 @@ export const pages = {
     loading: "正在载入",
     noRoom: "您的角色没有可用的页面",
     notFound: "没有这个页面",
+    pageFailed: "页面未能显示",
+    pageFailedHint: "系统可能刚刚更新，或网络曾经中断。请重新加载后继续。",
+    reload: "重新加载",
   },
   login: { subtitle: "银行客户关系系统", enter: "登录" },
   rooms: {
