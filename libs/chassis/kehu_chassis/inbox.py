@@ -106,10 +106,13 @@ async def receive(tx: Transaction, subscription: Subscription, messages: Sequenc
     """
     received = Received()
     reached = _highest(messages)
+    # What nobody wants leaves no id behind: the position of its subject tells that it was taken, and it has no effect
+    # that could happen twice. Most topics carry far more than one subscription wants.
+    passing = {message.id for message in messages if message.is_sequenced and not subscription.wants(message)}
     claim = await tx.connection.fetchrow(
         _CLAIM,
         subscription.name,
-        list({message.id for message in messages}),
+        list({message.id for message in messages} - passing),
         [topic for topic, _ in reached],
         [subject for _, subject in reached],
         list(reached.values()),
@@ -120,7 +123,7 @@ async def receive(tx: Transaction, subscription: Subscription, messages: Sequenc
     befores = dict(
         zip(zip(claim["topics"] or (), claim["subjects"] or (), strict=True), claim["befores"] or (), strict=True)
     )
-    unseen = set(claim["fresh"] or ())
+    unseen = passing.union(claim["fresh"] or ())
     in_order = await _in_order(
         tx, subscription, messages, unseen, befores, {tuple(place) for place in claim["waiting"]}, received
     )

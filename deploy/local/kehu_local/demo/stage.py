@@ -24,7 +24,7 @@ __all__ = ["Stage"]
 SETTLED_LOOKS: Final = 2
 LOOK_EVERY: Final = 0.25
 PATIENCE: Final = 180.0
-NOTICED_WITHIN: Final = 0.7
+NOTICED_WITHIN: Final = SuiteClock.REREAD_AFTER + 0.1
 """Seconds until every process has seen that the clock was moved."""
 
 

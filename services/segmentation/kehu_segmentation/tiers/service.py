@@ -38,13 +38,15 @@ _SCHEME: Final = """
 SELECT * FROM tier_schemes WHERE effective_from <= $1 ORDER BY effective_from DESC, scheme_version DESC LIMIT 1
 """
 
-# Customers who were assessed for the month before stay out, so that a slice that ran twice changes nothing.
+# Customers who were assessed for the month stay out, so that a slice that ran twice changes nothing.
 _NEXT: Final = """
-SELECT c.customer_id FROM customers AS c LEFT JOIN customer_tiers AS t ON t.customer_id = c.customer_id
+SELECT c.customer_id FROM customers AS c
 WHERE c.customer_id = c.survivor_id AND c.customer_id > $1
-  AND (t.customer_id IS NULL OR ($2::bool AND t.month < $3))
-ORDER BY c.customer_id LIMIT $4
+  AND NOT EXISTS (SELECT 1 FROM customer_tiers AS t WHERE t.customer_id = c.customer_id{already})
+ORDER BY c.customer_id LIMIT $2
 """
+_NEXT_OF_ALL: Final = _NEXT.format(already=" AND t.month >= $3")
+_NEXT_WITHOUT_TIER: Final = _NEXT.format(already="")
 
 _STANDINGS: Final = "SELECT customer_id, tier, months_below FROM customer_tiers WHERE customer_id = ANY ($1::uuid[])"
 
@@ -85,7 +87,10 @@ async def assess_slice(  # noqa: PLR0913  the slice, the month and the moment
         everybody: all who were not assessed for the month; else only those without a tier.
         at: the moment of the change.
     """
-    rows = await tx.connection.fetch(_NEXT, after, everybody, month, SLICE)
+    if everybody:
+        rows = await tx.connection.fetch(_NEXT_OF_ALL, after, SLICE, month)
+    else:
+        rows = await tx.connection.fetch(_NEXT_WITHOUT_TIER, after, SLICE)
     customer_ids = [row["customer_id"] for row in rows]
     if not customer_ids:
         return None
