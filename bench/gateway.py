@@ -12,6 +12,7 @@ from bench.load import load
 from bench.pace import Pace
 from bench.report import Measurement
 from bench.services import reads, serving
+from kehu_chassis.crypto import create_wrapping_key_file
 from kehu_chassis.testing.plugin import free_port
 from kehu_gateway.main import DEFINITION
 
@@ -31,6 +32,9 @@ def gateway(house: House, ports: Mapping[str, int]) -> Iterator[int]:
     console = house.folder / "console"
     console.mkdir(exist_ok=True)
     (console / "index.html").write_text("<!doctype html>")
+    webhook_keys = house.folder / "webhook-keys.json"
+    if not webhook_keys.exists():
+        create_wrapping_key_file(webhook_keys, "webhook-1")
     port = free_port()
     environment = {
         **house.environment("gateway", "api", port),
@@ -38,6 +42,7 @@ def gateway(house: House, ports: Mapping[str, int]) -> Iterator[int]:
         "GATEWAY_PUBLIC_URL": f"http://127.0.0.1:{port}",
         "GATEWAY_CONSOLE": str(console),
         "GATEWAY_SESSION_KEY": "a key that seals nothing in a benchmark",
+        "GATEWAY_WEBHOOK_KEY_FILE": str(webhook_keys),
         # One caller at one address asks as fast as it can: that is what is measured.
         **{f"GATEWAY_{who}_{what}": "1000000" for who in ("PERSON", "SYSTEM", "ADDRESS") for what in ("RATE", "BURST")},
         **{f"GATEWAY_{name.upper()}_URL": f"http://127.0.0.1:{at}" for name, at in ports.items()},

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 from typing import Final, cast
 
 from kehu_chassis.auth import TokenVerifier
+from kehu_chassis.crypto import KeyRing
 from kehu_chassis.database import TRANSIENT
 from kehu_chassis.definition import Runtime, ServiceDefinition, WorkerPart, migrations_of
+from kehu_chassis.rotation import REWRAP, followed, rewrapper, schedule_rewrap
 from kehu_chassis.telemetry import get_logger
+from kehu_chassis.timers import PreparedTimer, TimerHandler
 from kehu_gateway.console.files import Console
 from kehu_gateway.console.routes import documents as document_routes
 from kehu_gateway.console.routes import routes as console_routes
@@ -30,7 +33,7 @@ from kehu_gateway.overview.memory import Memory
 from kehu_gateway.overview.routes import routes as overview_routes
 from kehu_gateway.proxy.routes import routes as proxy_routes
 from kehu_gateway.proxy.upstream import Upstream, open_client, service_addresses
-from kehu_gateway.resources import GatewayResources
+from kehu_gateway.resources import GatewayResources, WorkerResources
 from kehu_gateway.sessions import service as sessions
 from kehu_gateway.sessions.middleware import SessionMiddleware
 from kehu_gateway.sessions.providers import BuiltInProvider, DiscoveredProvider, Provider
@@ -42,6 +45,8 @@ from kehu_gateway.streams.routes import routes as stream_routes
 from kehu_gateway.streams.service import Feed, Places, forget_old
 from kehu_gateway.webhooks.delivery import Deliverer, forget_settled
 from kehu_gateway.webhooks.routes import routes as webhook_routes
+from kehu_gateway.webhooks.secrets import SecretKeeper, take_over_secrets
+from kehu_gateway.webhooks.tables import webhooks
 
 __all__ = ["DEFINITION"]
 
@@ -50,14 +55,18 @@ _CLEAN_EVERY: Final = 300.0
 
 
 @asynccontextmanager
-async def _open_resources(runtime: Runtime) -> AsyncIterator[GatewayResources | None]:
-    if runtime.process != "api":
-        # The worker answers nobody.
-        yield None
-        return
+async def _open_resources(runtime: Runtime) -> AsyncIterator[GatewayResources | WorkerResources]:
     settings = cast("Settings", runtime.settings)
+    ring = KeyRing.from_file(settings.webhook_key_file)
+    secrets = SecretKeeper(ring, Sealer(settings.session_key))
     redirect_uri = f"{settings.public_url}/auth/callback"
     async with AsyncExitStack() as stack:
+        await stack.enter_async_context(followed(runtime, ring, settings.webhook_key_file, schedule_rewrap))
+        async with runtime.database.begin() as tx:
+            await take_over_secrets(tx, secrets)
+        if runtime.process != "api":
+            yield WorkerResources(ring, secrets)
+            return
         issuer = _issuer(settings, redirect_uri)
         if issuer is not None:
             # The issuer is this very process: it need not ask itself over the network for its keys.
@@ -99,6 +108,7 @@ async def _open_resources(runtime: Runtime) -> AsyncIterator[GatewayResources | 
             feed=Feed(runtime.database, runtime.stopping),
             places=Places(of_caller=settings.streams_of_caller, of_process=settings.streams),
             console=Console(settings.console),
+            webhook_secrets=secrets,
         )
 
 
@@ -143,8 +153,12 @@ async def _clean(runtime: Runtime, idle: timedelta) -> None:
 
 
 def _parts(runtime: Runtime) -> tuple[WorkerPart, ...]:
-    settings = cast("Settings", runtime.settings)
-    return (Deliverer(runtime.database, Sealer(settings.session_key), settings.webhook_networks),)
+    settings, resources = cast("Settings", runtime.settings), cast("WorkerResources", runtime.resources)
+    return (Deliverer(runtime.database, resources.webhook_secrets, settings.webhook_networks),)
+
+
+def _timers(runtime: Runtime) -> Mapping[str, TimerHandler | PreparedTimer]:
+    return {REWRAP: rewrapper(cast("WorkerResources", runtime.resources).ring, webhooks)}
 
 
 DEFINITION: Final = ServiceDefinition(
@@ -164,6 +178,7 @@ DEFINITION: Final = ServiceDefinition(
         console_routes,
     ),
     subscriptions=lambda _: (DIRECTORY, live_subscription()),
+    timers=_timers,
     parts=_parts,
     resources=_open_resources,
     middleware=(AddressLimit, SessionMiddleware, CallerLimit),

@@ -31,6 +31,8 @@ class Settings(ServiceSettings):
     """The console's built files."""
     session_key: Annotated[SecretStr, Field(min_length=32)]
     """Seals the tokens of console sessions; the same in all gateway processes."""
+    webhook_key_file: Path
+    """The keys that the secrets of webhooks are kept under (`crypto.create_wrapping_key_file`)."""
     session_idle_minutes: Annotated[int, Field(ge=1)] = 30
     session_hours: Annotated[int, Field(ge=1)] = 12
 

@@ -16,12 +16,17 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from kehu_chassis.clock import FixedClock
+from kehu_chassis.crypto import create_wrapping_key_file
 from kehu_chassis.database import Database
 from kehu_chassis.definition import ServiceDefinition
 from kehu_chassis.testing.databases import ServiceDatabase
+from kehu_chassis.testing.events import Deliver
 from kehu_chassis.testing.http import TestApp, open_test_app, test_settings
+from kehu_contracts.access import Role
 from kehu_gateway.main import DEFINITION
 from kehu_gateway.settings import Settings
+
+from .partners import LOOPBACK, Hooks, Partner
 
 PUBLIC_URL = "https://gateway.test"
 CLIENT_SECRET = "a-long-secret-of-core-banking"
@@ -90,8 +95,15 @@ def console_files(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
+def webhook_key_file(tmp_path: Path) -> Path:
+    path = tmp_path / "webhook-keys.json"
+    create_wrapping_key_file(path, "webhook-1")
+    return path
+
+
+@pytest.fixture
 def gateway_settings(
-    tmp_path: Path, console_files: Path, services: Services, service_database: ServiceDatabase
+    tmp_path: Path, console_files: Path, services: Services, service_database: ServiceDatabase, webhook_key_file: Path
 ) -> dict[str, Any]:
     secrets = tmp_path / "clients"
     secrets.mkdir()
@@ -104,6 +116,7 @@ def gateway_settings(
         "issuer": PUBLIC_URL,
         "console": console_files,
         "session_key": "k" * 48,
+        "webhook_key_file": webhook_key_file,
         "issuer_key_file": key_file,
         "client_secrets": secrets,
         "upstream_timeout": 0.5,
@@ -136,6 +149,37 @@ async def open_gateway(
 @pytest.fixture
 async def gateway(open_gateway: OpenGateway) -> TestApp:
     return await open_gateway()
+
+
+@pytest.fixture
+async def partner() -> AsyncIterator[Partner]:
+    made = Partner()
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", made.answer)
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    made.address = f"http://127.0.0.1:{runner.addresses[0][1]}"
+    yield made
+    await runner.cleanup()
+
+
+@pytest.fixture
+async def hooks_of(
+    open_gateway: OpenGateway, worker_database: Database, deliver: Deliver, clock: FixedClock
+) -> Callable[..., Awaitable[Hooks]]:
+    async def made(allowed: tuple[Any, ...], **settings: Any) -> Hooks:
+        app = await open_gateway(webhook_networks=allowed, **settings)
+        app.runtime.verifier = app.issuer.verifier()
+        operator = await app.client(Role.OPERATOR, subject="operator")
+        return Hooks(app, operator, worker_database, deliver, clock, allowed)
+
+    return made
+
+
+@pytest.fixture
+async def hooks(hooks_of: Callable[..., Awaitable[Hooks]]) -> Hooks:
+    return await hooks_of(LOOPBACK)
 
 
 def browser_of(app: TestApp) -> httpx.AsyncClient:

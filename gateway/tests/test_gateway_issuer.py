@@ -283,6 +283,7 @@ def test_demo_users_do_not_run_in_production(tmp_path: Path) -> None:
         "issuer": PUBLIC_URL,
         "console": tmp_path,
         "session_key": "k" * 48,
+        "webhook_key_file": tmp_path / "webhook-keys.json",
         "issuer_key_file": tmp_path / "issuer.pem",
         "client_secrets": tmp_path,
     }

@@ -263,7 +263,12 @@ async def test_two_gateways_over_one_database_share_the_limit(
     ids=str,
 )
 def test_a_limit_that_is_none_stops_the_start(tmp_path: Path, changed: dict[str, Any]) -> None:
-    values = {"public_url": "https://gateway.test", "console": tmp_path, "session_key": "k" * 48}
+    values = {
+        "public_url": "https://gateway.test",
+        "console": tmp_path,
+        "session_key": "k" * 48,
+        "webhook_key_file": tmp_path / "webhook-keys.json",
+    }
     assert test_settings(Settings, "postgresql://host/db", **values).port == 0
     with pytest.raises(ValidationError, match=next(iter(changed))):
         test_settings(Settings, "postgresql://host/db", **values, **changed)

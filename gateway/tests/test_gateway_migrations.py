@@ -14,8 +14,9 @@ from kehu_gateway.issuer.tables import authorization_codes, login_attempts, refr
 from kehu_gateway.limits.tables import rate_demands
 from kehu_gateway.main import DEFINITION
 from kehu_gateway.sessions.tables import sessions
+from kehu_gateway.webhooks.tables import webhooks
 
-TABLES = (sessions, authorization_codes, refresh_tokens, login_attempts, rate_demands)
+TABLES = (sessions, authorization_codes, refresh_tokens, login_attempts, rate_demands, webhooks)
 
 
 async def test_the_code_names_the_columns_that_there_are(database: Database) -> None:

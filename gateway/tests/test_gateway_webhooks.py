@@ -4,143 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import hashlib
-import hmac
 import json
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
-from ipaddress import ip_network
 from typing import Any
 from uuid import UUID, uuid4
 
-import httpx
 import pytest
-from aiohttp import web
 
-from kehu_chassis.clock import FixedClock, technical_now
-from kehu_chassis.database import Database
-from kehu_chassis.testing.events import Deliver
-from kehu_chassis.testing.http import TestApp
+from kehu_chassis.clock import technical_now
 from kehu_contracts.access import Role
-from kehu_contracts.customer import CustomerProfileChanged
-from kehu_gateway.sessions.sealing import Sealer
-from kehu_gateway.settings import Settings
-from kehu_gateway.streams.consumers import live_subscription
 from kehu_gateway.webhooks import delivery
 from kehu_gateway.webhooks.delivery import Deliverer
 from kehu_gateway.webhooks.rules import RETRIES, SECRET_OVERLAP
 from kehu_gateway.webhooks.sender import open_sender
 
-LIVE = live_subscription()
-TYPE = CustomerProfileChanged.event_type
-LOOPBACK = (ip_network("127.0.0.0/8"),)
-WEBHOOKS = "/api/v1/webhooks"
-
-
-@dataclass
-class Partner:
-    """A partner's server: what it got, and what it answers."""
-
-    address: str = ""
-    status: int = 204
-    headers: dict[str, str] = field(default_factory=dict)
-    taken: list[tuple[dict[str, str], bytes]] = field(default_factory=list)
-
-    async def answer(self, request: web.Request) -> web.Response:
-        self.taken.append(({name.lower(): value for name, value in request.headers.items()}, await request.read()))
-        return web.Response(status=self.status, headers=self.headers)
-
-
-@pytest.fixture
-async def partner() -> AsyncIterator[Partner]:
-    made = Partner()
-    app = web.Application()
-    app.router.add_route("*", "/{path:.*}", made.answer)
-    runner = web.AppRunner(app, access_log=None)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    made.address = f"http://127.0.0.1:{runner.addresses[0][1]}"
-    yield made
-    await runner.cleanup()
-
-
-@dataclass
-class Hooks:
-    """A gateway with an operator, and its worker's deliverer."""
-
-    app: TestApp
-    operator: httpx.AsyncClient
-    database: Database
-    deliver: Deliver
-    clock: FixedClock
-    allowed: tuple[Any, ...]
-
-    async def register(self, url: str, *types: str) -> dict[str, Any]:
-        body = {"name": "Partner", "url": url, "event_types": types or (TYPE,)}
-        answer = await self.operator.post(WEBHOOKS, json=body)
-        assert answer.status_code == 201, answer.text
-        made: dict[str, Any] = answer.json()
-        return made
-
-    async def secret(self, webhook: dict[str, Any]) -> bytes:
-        told = (await self.operator.get(f"{WEBHOOKS}/{webhook['webhook_id']}/secret")).json()["secret"]
-        return base64.b64decode(told.removeprefix("whsec_"))
-
-    async def happen(self, count: int = 1) -> None:
-        await self.deliver(LIVE, [self.event() for _ in range(count)])
-
-    def event(self) -> CustomerProfileChanged:
-        return CustomerProfileChanged(customer_id=uuid4(), changed=("employer",), changed_at=self.clock.now())
-
-    async def send(self) -> int:
-        """One round of the worker, to its end."""
-        settings = self.app.runtime.settings
-        assert isinstance(settings, Settings)
-        deliverer = Deliverer(self.database, Sealer(settings.session_key), self.allowed)
-        async with open_sender(self.allowed) as sender:
-            begun = await deliverer.begin(sender)
-            await deliverer.settled()
-        return begun
-
-    async def deliveries(self, webhook: dict[str, Any]) -> list[dict[str, Any]]:
-        answer = await self.operator.get(f"{WEBHOOKS}/{webhook['webhook_id']}/deliveries")
-        assert answer.status_code == 200, answer.text
-        items: list[dict[str, Any]] = answer.json()["items"]
-        return items
-
-    async def wait_out(self) -> None:
-        """Let the time until the next attempt pass."""
-        async with self.database.begin() as tx:
-            await tx.connection.execute("UPDATE webhook_deliveries SET next_attempt_at = now() WHERE state = 'pending'")
-
-
-OpenGateway = Callable[..., Awaitable[TestApp]]
-
-
-@pytest.fixture
-async def hooks_of(
-    open_gateway: OpenGateway, worker_database: Database, deliver: Deliver, clock: FixedClock
-) -> Callable[..., Awaitable[Hooks]]:
-    async def made(allowed: tuple[Any, ...]) -> Hooks:
-        app = await open_gateway(webhook_networks=allowed)
-        app.runtime.verifier = app.issuer.verifier()
-        operator = await app.client(Role.OPERATOR, subject="operator")
-        return Hooks(app, operator, worker_database, deliver, clock, allowed)
-
-    return made
-
-
-@pytest.fixture
-async def hooks(hooks_of: Callable[..., Awaitable[Hooks]]) -> Hooks:
-    return await hooks_of(LOOPBACK)
-
-
-def is_signed(headers: dict[str, str], body: bytes, secret: bytes) -> bool:
-    text = f"{headers['webhook-id']}.{headers['webhook-timestamp']}.".encode() + body
-    wanted = "v1," + base64.b64encode(hmac.new(secret, text, hashlib.sha256).digest()).decode()
-    return wanted in headers["webhook-signature"].split(" ")
+from .partners import LIVE, LOOPBACK, TYPE, WEBHOOKS, Hooks, Partner, is_signed
 
 
 async def test_an_event_of_a_wanted_type_arrives_signed_and_once(hooks: Hooks, partner: Partner) -> None:
@@ -281,9 +161,7 @@ async def test_an_endpoint_that_hangs_holds_up_none_but_itself(hooks: Hooks, par
         slow = await hooks.register(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/")
         quick = await hooks.register(partner.address)
         await hooks.happen(10)
-        settings = hooks.app.runtime.settings
-        assert isinstance(settings, Settings)
-        deliverer = Deliverer(hooks.database, Sealer(settings.session_key), LOOPBACK)
+        deliverer = Deliverer(hooks.database, hooks.app.runtime.resources.webhook_secrets, LOOPBACK)
         async with open_sender(LOOPBACK) as sender, asyncio.timeout(20):
             while len(partner.taken) < 10:
                 await deliverer.begin(sender)

@@ -139,6 +139,7 @@ def _migrate_and_start(name: str, site: Path, folder: Path, dsns: dict[str, str]
             "GATEWAY_PUBLIC_URL": f"http://127.0.0.1:{port}",
             "GATEWAY_CONSOLE": str(folder),
             "GATEWAY_SESSION_KEY": "a-session-key-of-this-test-only-0123456789",
+            "GATEWAY_WEBHOOK_KEY_FILE": str(key_file),
             "KEHU_ISSUER": "http://127.0.0.1:9/issuer",
         }
         (folder / "index.html").write_text("<html></html>", encoding="utf-8")

@@ -9,7 +9,17 @@ from typing import Any, Final
 
 import yaml
 
-__all__ = ["COMPOSE_RULES", "DEPLOYABLES", "DOCKERFILES", "DOCKERFILE_RULES", "JOBS", "OUTWARD", "ROOT", "read_compose"]
+__all__ = [
+    "BY_HAND",
+    "COMPOSE_RULES",
+    "DEPLOYABLES",
+    "DOCKERFILES",
+    "DOCKERFILE_RULES",
+    "JOBS",
+    "OUTWARD",
+    "ROOT",
+    "read_compose",
+]
 
 ROOT: Final = Path(__file__).parents[2]
 DEPLOYABLES: Final = ("customer", "segmentation", "complaints", "campaigns", "gateway")
@@ -21,6 +31,8 @@ DOCKERFILES: Final = (
 OUTWARD: Final = frozenset({"gateway", "gateway-worker"})
 """Those with a way out: where browsers come in, and from where webhooks go out."""
 JOBS: Final = frozenset({"secrets", "stores", *(f"{name}-migrate" for name in DEPLOYABLES)})
+BY_HAND: Final = frozenset({"operator"})
+"""What an operator runs; it is not started with the suite, and it sees all secrets."""
 
 Services = dict[str, dict[str, Any]]
 
@@ -84,8 +96,30 @@ def secrets_in_files(services: Services) -> Iterator[str]:
         own = "suite" if name == "stores" else name.removesuffix("-migrate").removesuffix("-worker")
         for volume in service.get("volumes", ()):
             source = volume.partition(":")[0]
-            if name != "secrets" and source.endswith("-secret") and source != f"{own}-secret":
+            if name not in {"secrets", *BY_HAND} and source.endswith("-secret") and source != f"{own}-secret":
                 yield f"{name} sees {source}"
+
+
+def own_ledger(services: Services) -> Iterator[str]:
+    """A worker writes to the ledger of its own service, no server sees another, and an operator changes none."""
+    for name, service in services.items():
+        seen = [volume for volume in service.get("volumes", ()) if volume.partition(":")[0].endswith("-ledger")]
+        own = f"{name.removesuffix('-worker')}-ledger"
+        if name.endswith("-worker"):
+            if seen != [f"{own}:/var/lib/kehu/ledger"]:
+                yield f"{name} writes to {seen}, not to {own} alone"
+        elif name in BY_HAND:
+            if len(seen) != len(DEPLOYABLES) or not all(volume.endswith(":ro") for volume in seen):
+                yield f"{name} sees {seen}, and must read every ledger and write to none"
+        elif seen and name != "secrets":
+            yield f"{name} sees {seen}"
+
+
+def by_hand_only(services: Services) -> Iterator[str]:
+    """What an operator runs is not started with the suite; everything else is."""
+    for name, service in services.items():
+        if bool(service.get("profiles")) != (name in BY_HAND):
+            yield f"{name} has the profiles {service.get('profiles')}"
 
 
 def migrations_first(services: Services) -> Iterator[str]:
@@ -107,7 +141,7 @@ def migrations_first(services: Services) -> Iterator[str]:
 def comes_back(services: Services) -> Iterator[str]:
     """A server comes back after a crash and says whether it is healthy; a job runs once."""
     for name, service in services.items():
-        if service.get("restart") != ("no" if name in JOBS else "unless-stopped"):
+        if service.get("restart") != ("no" if name in JOBS | BY_HAND else "unless-stopped"):
             yield f"{name} restarts {service.get('restart')}"
         # The image of an api has its own check, which is not a worker's or a server's.
         if (name.endswith("-worker") or name in {"postgres", "kafka"}) and "healthcheck" not in service:
@@ -120,6 +154,8 @@ COMPOSE_RULES: Final[tuple[Callable[[Services], Iterator[str]], ...]] = (
     limits,
     one_way_in,
     secrets_in_files,
+    own_ledger,
+    by_hand_only,
     migrations_first,
     comes_back,
 )

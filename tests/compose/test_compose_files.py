@@ -37,6 +37,12 @@ BROKEN_COMPOSE: list[tuple[Callable[[rules.Services], Iterator[str]], str, dict[
     (rules.one_way_in, "segmentation", {"network_mode": "host"}),
     (rules.secrets_in_files, "postgres", {"environment": {"POSTGRES_PASSWORD": "postgres"}}),
     (rules.secrets_in_files, "segmentation", {"volumes": ["customer-secret:/run/kehu:ro"]}),
+    (rules.own_ledger, "campaigns-worker", {"volumes": ["campaigns-secret:/run/kehu:ro"]}),
+    (rules.own_ledger, "customer-worker", {"volumes": ["gateway-ledger:/var/lib/kehu/ledger"]}),
+    (rules.own_ledger, "segmentation", {"volumes": ["segmentation-ledger:/var/lib/kehu/ledger"]}),
+    (rules.own_ledger, "operator", {"volumes": [f"{name}-ledger:/ledger/{name}" for name in rules.DEPLOYABLES]}),
+    (rules.by_hand_only, "operator", {"profiles": []}),
+    (rules.by_hand_only, "stores", {"profiles": ["more"]}),
     (rules.migrations_first, "customer-worker", {"depends_on": {"customer-migrate": {"condition": "service_started"}}}),
     (rules.migrations_first, "gateway", {"depends_on": {}}),
     (rules.comes_back, "gateway", {"restart": "no"}),
@@ -99,7 +105,7 @@ def test_a_dockerfile_that_runs_where_it_builds_is_found() -> None:
 def test_every_process_that_the_runner_starts_has_a_container() -> None:
     servers = {"postgres", "kafka"}
     processes = set(PORTS) - {"kafka-controller"}
-    assert processes | rules.JOBS | servers == set(SERVICES)
+    assert processes | rules.JOBS | rules.BY_HAND | servers == set(SERVICES)
 
 
 def _settings(path: str) -> dict[str, str]:

@@ -68,6 +68,7 @@ async def test_a_database_comes_back_as_it_was_at_the_moment_with_its_keys_apart
         assert {(table["schema"], table["table"]) for table in tables} == {
             ("customer", "customers"),
             ("complaints", "complaints"),
+            ("gateway", "webhooks"),
         }
         assert all(WRAPPED.hex() not in opened(file) for file in data.rglob("*.gz"))
         await connection.execute("DELETE FROM customer.customers WHERE id = $1", late)

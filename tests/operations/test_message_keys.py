@@ -153,6 +153,7 @@ async def test_a_key_that_waiting_messages_need_stays_until_they_are_settled(at_
         "index-1": (True, {}, None),
         "bank-1": (False, {"customer.source_records": 1, **waiting}, AT),
         "bank-2": (True, {"messages that wait": 1}, None),
+        "webhook-1": (True, {}, None),
     }
     with pytest.raises(Failed, match="bank-1 is still needed by 2 messages that wait"):
         await key_store.retire(at_rest, "bank-1")

@@ -17,6 +17,7 @@ from aiohttp import web
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
+from kehu_chassis.crypto import create_wrapping_key_file
 from kehu_chassis.testing.databases import ServiceDatabase, copied_database, ensure_template
 from kehu_chassis.testing.plugin import free_port
 from kehu_gateway.main import DEFINITION
@@ -132,6 +133,7 @@ def settings_of(gateway: Gateway, services: str) -> dict[str, str]:
     (folder / "dist" / "index.html").write_text(CONSOLE)
     (folder / "dist" / "assets" / "app-1a2b3c.js").write_text("export const greeting = 'hello';\n" * 100)
     (folder / "clients").mkdir()
+    create_wrapping_key_file(folder / "webhook-keys.json", "webhook-1")
     key = Ed25519PrivateKey.generate()
     (folder / "issuer.pem").write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
     return {
@@ -143,6 +145,7 @@ def settings_of(gateway: Gateway, services: str) -> dict[str, str]:
         "GATEWAY_PUBLIC_URL": gateway.url,
         "GATEWAY_CONSOLE": str(folder / "dist"),
         "GATEWAY_SESSION_KEY": "k" * 48,
+        "GATEWAY_WEBHOOK_KEY_FILE": str(folder / "webhook-keys.json"),
         "GATEWAY_ISSUER_KEY_FILE": str(folder / "issuer.pem"),
         "GATEWAY_CLIENT_SECRETS": str(folder / "clients"),
         "GATEWAY_HEAD_TIMEOUT": str(SECONDS),

@@ -14,10 +14,10 @@ from kehu_chassis.database import Database
 from kehu_chassis.ledger import Ledger, LedgerDamaged
 from kehu_local.environment import database_dsn
 from kehu_local.failures import Failed
-from kehu_local.plan import SERVICES, Plan, find_root
-from kehu_local.secrets import Secrets
+from kehu_local.plan import Plan, find_root
+from kehu_local.secrets import SCHEMAS, Secrets
 
-__all__ = ["audit"]
+__all__ = ["audit", "verdicts"]
 
 audit = typer.Typer(help="The audit's chain of hashes.", no_args_is_help=True)
 out = Console(highlight=False, soft_wrap=True)
@@ -39,17 +39,19 @@ def _group() -> None:
 
 @audit.command("verify")
 def verify_chains(
-    ledger: Annotated[Path | None, typer.Option(help="The folder of anchors; the suite's own if not given.")] = None,
+    ledger: Annotated[
+        Path | None, typer.Option(envvar="KEHU_LEDGER", help="The folder of anchors; the suite's own if not given.")
+    ] = None,
     data: Annotated[Path | None, typer.Option("--data", envvar="KEHU_DATA", help="The data folder.")] = None,
 ) -> None:
-    """Recompute the chain of every service, compare it with its anchors, and name the first break. Exit 1 when broken."""
+    """Recompute the chain of every service and of the gateway, compare it with its anchors, and name the first break. Exit 1 when broken."""
     root = find_root()
     plan = Plan.load(root, data.absolute() if data else root / ".local")
-    verdicts = asyncio.run(_verdicts(plan, ledger or plan.ledger))
-    for service, verdict in verdicts.items():
+    found = asyncio.run(verdicts(plan, ledger or plan.ledger))
+    for service, verdict in found.items():
         held = f"{verdict.checked} rows hold, {verdict.anchored} of them anchored"
         out.print(f"{service}: {held}" if verdict.broken is None else f"{service}: {held}; {_told(verdict.broken)}")
-    if any(verdict.broken for verdict in verdicts.values()):
+    if any(verdict.broken for verdict in found.values()):
         raise typer.Exit(1)
 
 
@@ -58,12 +60,19 @@ def _told(broken: Break) -> str:
     return f"[bold red]broken at position {broken.position}[/bold red]: {MEANINGS[broken.what]}{row}"
 
 
-async def _verdicts(plan: Plan, ledger: Path) -> dict[str, Verdict]:
+def _ledger(folder: Path, service: str) -> Ledger:
+    """The ledger of a service: in a folder of its own, as containers have it, or in the one for all."""
+    own = folder / service
+    return Ledger(own if own.is_dir() else folder, service)
+
+
+async def verdicts(plan: Plan, ledger: Path) -> dict[str, Verdict]:
+    """By service, the gateway too: how far its chain holds, compared with a folder of anchors."""
     secrets = Secrets.load_or_make(plan)
-    verdicts = {}
-    for service in SERVICES:
+    found = {}
+    for service in SCHEMAS:
         try:
-            held = anchors(Ledger(ledger, service))
+            held = anchors(_ledger(ledger, service))
             opened = await Database.connect(database_dsn(plan, secrets, service, "worker"), schema=service)
         except LedgerDamaged as error:
             raise Failed(
@@ -73,7 +82,7 @@ async def _verdicts(plan: Plan, ledger: Path) -> dict[str, Verdict]:
             raise Failed(f"PostgreSQL does not answer: {error}", "Start the suite: make up") from error
         try:
             async with opened.begin(read_only=True) as tx:
-                verdicts[service] = await verify(tx, held)
+                found[service] = await verify(tx, held)
         finally:
             await opened.close()
-    return verdicts
+    return found

@@ -1,7 +1,8 @@
-"""The job that prepares a suite of containers: `python -m kehu_local.containers secrets | stores`.
+"""What prepares and operates a suite of containers: `python -m kehu_local.containers secrets | stores | keys … | audit …`.
 
 `secrets` makes passwords and keys once and writes for each process the variables it starts with, into the volume of its
-service alone. `stores` then makes database, roles, schemas and topics. Both may run again at every start.
+service alone. `stores` then makes database, roles, schemas and topics. Both may run again at every start. `keys` and
+`audit` are the commands of `kehu` of these names, for whoever operates the suite.
 """
 
 from __future__ import annotations
@@ -14,8 +15,12 @@ import sys
 from pathlib import Path
 from typing import Final
 
+import typer
+
+from kehu_local.audit import audit
 from kehu_local.environment import process_environment
 from kehu_local.failures import Failed
+from kehu_local.keys import keys
 from kehu_local.plan import PORTS, SERVICES, Plan
 from kehu_local.secrets import Secrets
 from kehu_local.store import provision
@@ -24,26 +29,45 @@ from kehu_local.topics import apply_topics
 __all__ = ["main"]
 
 SECRETS: Final = Path("/secrets")
+LEDGERS: Final = Path("/ledger")
+"""Where the jobs see the ledger of each service, in a folder of its name."""
 RUN: Final = Path("/run/kehu")
+LEDGER: Final = Path("/var/lib/kehu/ledger")
+"""Where a worker sees its own."""
 KEEPS_PERSONAL_DATA: Final = frozenset({"customer", "complaints"})
 
 
 def main(arguments: list[str]) -> int:
-    """Run one of the two commands."""
-    command = {"secrets": write_secrets, "stores": make_stores}[arguments[0]]
+    """Run one of the commands."""
     try:
-        command(SECRETS)
+        if arguments[0] == "secrets":
+            write_secrets(SECRETS, LEDGERS)
+        elif arguments[0] == "stores":
+            make_stores(SECRETS)
+        else:
+            operate(arguments)
     except Failed as failure:
         sys.stderr.write(f"kehu: {failure.cause}\n      {failure.remedy}\n")
         return 1
     return 0
 
 
-def write_secrets(folder: Path) -> None:
+def operate(arguments: list[str]) -> None:
+    """Run a command of `kehu keys` or `kehu audit` on the suite of containers; ends the process with its exit code."""
+    app = typer.Typer(name="operator", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+    app.add_typer(keys, name="keys")
+    app.add_typer(audit, name="audit")
+    app(arguments)
+
+
+def write_secrets(folder: Path, ledgers: Path) -> None:
     """Make what is missing, and write the files that PostgreSQL and each process read."""
     plan = _plan(folder)
-    plan.data.mkdir(parents=True, exist_ok=True)
+    for made in (plan.data, plan.run):
+        made.mkdir(parents=True, exist_ok=True)
     secrets = Secrets.load_or_make(plan)
+    # For the operator's commands.
+    plan.save()
     # PostgreSQL runs as a user of its own, in our group.
     _write(folder / "postgres" / "password", secrets.superuser, mode=0o640)
     for service in (*SERVICES, "gateway"):
@@ -51,14 +75,19 @@ def write_secrets(folder: Path) -> None:
             variables = process_environment(plan, secrets, service, command) | _placed(service)
             if service not in KEEPS_PERSONAL_DATA:
                 del variables["KEHU_KEY_FILE"]
-            # Each container has business time from its own machine, and its ledger goes with its log.
-            del variables["KEHU_CLOCK_FILE"], variables["KEHU_LEDGER_FOLDER"]
+            # Each container has business time from its own machine.
+            del variables["KEHU_CLOCK_FILE"]
+            if command != "worker":
+                del variables["KEHU_LEDGER_FOLDER"]
             lines = "".join(f"{name}={shlex.quote(value)}\n" for name, value in sorted(variables.items()))
             _write(folder / service / f"{command}.env", lines)
-    for service in KEEPS_PERSONAL_DATA:
-        _copy(plan.key_file, folder / service / "keys.json")
+        # The volume belongs to whoever wrote to it first.
+        (ledgers / service / f"{service}.jsonl").touch(mode=0o600)
     _copy(plan.client_secrets / "campaigns-service", folder / "campaigns" / "client-secret")
     _copy(plan.issuer_key_file, folder / "gateway" / "issuer.pem")
+    for file in (plan.key_file, plan.webhook_key_file):
+        for copy in plan.key_copies[file.name]:
+            _copy(file, Path(copy))
     clients = folder / "gateway" / "clients"
     clients.mkdir(exist_ok=True)
     for file in plan.client_secrets.iterdir():
@@ -79,7 +108,14 @@ def _plan(folder: Path) -> Plan:
     superuser = Secrets.load_or_make(made).superuser
     place = os.environ.get("KEHU_POSTGRES_PLACE", "postgres:5432")
     return Plan(
-        root=folder, data=data, kafka=made.kafka, postgres=f"postgresql://postgres:{superuser}@{place}/postgres"
+        root=folder,
+        data=data,
+        kafka=made.kafka,
+        postgres=f"postgresql://postgres:{superuser}@{place}/postgres",
+        key_copies={
+            made.key_file.name: [str(folder / service / "keys.json") for service in sorted(KEEPS_PERSONAL_DATA)],
+            made.webhook_key_file.name: [str(folder / "gateway" / "webhook-keys.json")],
+        },
     )
 
 
@@ -94,6 +130,7 @@ def _placed(service: str) -> dict[str, str]:
         "KEHU_ISSUER": public,
         "KEHU_JWKS_URL": f"{gateway}/oauth2/jwks",
         "KEHU_KEY_FILE": str(RUN / "keys.json"),
+        "KEHU_LEDGER_FOLDER": str(LEDGER),
     }
     urls = {name: f"http://{name}:{PORTS[name]}" for name in SERVICES}
     if service == "campaigns":
@@ -104,6 +141,7 @@ def _placed(service: str) -> dict[str, str]:
         placed["GATEWAY_PUBLIC_URL"] = public
         placed["GATEWAY_CONSOLE"] = "/opt/console"
         placed["GATEWAY_ISSUER_KEY_FILE"] = str(RUN / "issuer.pem")
+        placed["GATEWAY_WEBHOOK_KEY_FILE"] = str(RUN / "webhook-keys.json")
         placed["GATEWAY_CLIENT_SECRETS"] = str(RUN / "clients")
         placed |= {f"GATEWAY_{name.upper()}_URL": url for name, url in urls.items()}
     return placed
@@ -115,8 +153,10 @@ def _write(path: Path, text: str, *, mode: int = 0o600) -> None:
 
 
 def _copy(source: Path, target: Path) -> None:
-    target.touch(mode=0o600)
-    shutil.copyfile(source, target)
+    # A service that runs looks at its keys: what is as it should be is left alone.
+    if not target.exists() or target.read_bytes() != source.read_bytes():
+        target.touch(mode=0o600)
+        shutil.copyfile(source, target)
 
 
 if __name__ == "__main__":

@@ -66,5 +66,6 @@ def _of_service(plan: Plan, secrets: Secrets, service: str) -> dict[str, str]:
             "GATEWAY_ISSUER_KEY_FILE": str(plan.issuer_key_file),
             "GATEWAY_CLIENT_SECRETS": str(plan.client_secrets),
             "GATEWAY_SESSION_KEY": secrets.session_key,
+            "GATEWAY_WEBHOOK_KEY_FILE": str(plan.webhook_key_file),
         } | {f"GATEWAY_{name.upper()}_URL": url for name, url in urls.items()}
     return {}

@@ -1,4 +1,4 @@
-"""The suite's key file and what stands under its keys: looked at, rotated, retired, while the services run."""
+"""The suite's key files and what stands under its keys: looked at, rotated, retired, while the services run."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import getpass
 import json
 import re
 import secrets
-from collections.abc import AsyncIterator, Collection, Mapping
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -28,9 +28,9 @@ from kehu_local.secrets import Secrets
 
 __all__ = ["KEYED", "KINDS", "Kind", "Standing", "hand_over", "retire", "rotate", "standing"]
 
-Kind = Literal["kek", "index", "message"]
+Kind = Literal["kek", "index", "message", "webhook"]
 
-KINDS: Final[tuple[Kind, ...]] = ("kek", "index", "message")
+KINDS: Final[tuple[Kind, ...]] = ("kek", "index", "message", "webhook")
 KEYED: Final[Mapping[str, Mapping[str, str]]] = {
     "customer": {
         "customers": "key_id",
@@ -39,8 +39,17 @@ KEYED: Final[Mapping[str, Mapping[str, str]]] = {
         "documents": "'index-' || index_version",
     },
     "complaints": {"complaints": "key_id"},
+    "gateway": {"webhooks": "key_id"},
 }
 """By service and table: what names the key that a row stands under."""
+PERSONAL: Final = ("customer", "complaints")
+HOLDERS: Final[Mapping[Kind, tuple[str, ...]]] = {
+    "kek": PERSONAL,
+    "index": PERSONAL,
+    "message": PERSONAL,
+    "webhook": ("gateway",),
+}
+"""The services whose key file a kind stands in."""
 RECEIVER: Final = "customer"
 """The service that opens what is sent under message keys."""
 WAITING: Final = "messages that wait"
@@ -49,7 +58,7 @@ TRANSACTIONS_END_WITHIN: Final = 120.0
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """A key of the file: whether it is active, how many rows of each table stand under it, when it was last sent under."""
+    """A key of a file: whether it is active, how many rows of each table stand under it, when it was last sent under."""
 
     name: str
     active: bool
@@ -58,13 +67,14 @@ class Standing:
 
 
 async def standing(plan: Plan) -> list[Standing]:
-    """Every key of the file with what stands under it."""
-    async with _services(plan) as databases:
+    """Every key with what stands under it."""
+    async with _services(plan, KEYED) as databases:
         rows = await _rows(databases)
         async with databases[RECEIVER].begin(read_only=True) as tx:
             sent = await message_keys.last_statements(tx)
     found = []
-    for kind, section in _sections(_read(plan)).items():
+    for kind in KINDS:
+        section = _read(plan, kind)[_section(kind)]
         for key in section["keys"]:
             name = _name(kind, key)
             stands, last = rows.get(name, {}), None
@@ -80,26 +90,27 @@ async def rotate(plan: Plan, kind: Kind, *, settle: float, given: Jwk | None = N
     Args:
         plan: the suite.
         kind: `kek` wraps the parties' keys, `index` makes blind indexes and name tokens, `message` opens what senders
-            seal: nothing is moved to it, and the others go on opening what comes under them.
+            seal: nothing is moved to it, and the others go on opening what comes under them, `webhook` wraps the keys of
+            webhooks' secrets.
         settle: seconds in which every process has read the file: services look at it each second.
         given: a message key that its sender made; a new one is made if there is none.
     """
-    content = _read(plan)
-    section = content[kind]
+    content = _read(plan, kind)
+    section = content[_section(kind)]
     if kind == "message":
         key = await _new_kid(plan, section["keys"], given)
     else:
         _require_settled(kind, section)
         (former,) = section["keys"]
         number = int(former.rpartition("-")[2]) + 1
-        key = f"kek-{number}" if kind == "kek" else str(number)
+        key = str(number) if kind == "index" else f"{kind}-{number}"
     section["keys"][key] = _encoded(given.key if given else secrets.token_bytes(KEY_BYTES))
-    write_json(plan.key_file, content)
+    _write(plan, kind, content)
     # A process that met data under a key that it does not know yet could not read or find them.
     await asyncio.sleep(settle)
     section["active"] = int(key) if kind == "index" else key
-    write_json(plan.key_file, content)
-    await _note(plan, "keys.rotated", _name(kind, key))
+    _write(plan, kind, content)
+    await _note(plan, kind, "keys.rotated", _name(kind, key))
     return _name(kind, key)
 
 
@@ -111,7 +122,7 @@ def _require_settled(kind: Kind, section: Mapping[str, Any]) -> None:
 
 async def _new_kid(plan: Plan, held: Collection[str], given: Jwk | None) -> str:
     """The name of a new message key: never one that there was, since messages under that may still come."""
-    async with _services(plan) as databases, databases[RECEIVER].begin(read_only=True) as tx:
+    async with _services(plan, (RECEIVER,)) as databases, databases[RECEIVER].begin(read_only=True) as tx:
         used = {row["key_id"] for row in await tx.all(encryption_keys.select())} | set(held)
     if given is not None:
         if given.kid in used:
@@ -121,23 +132,26 @@ async def _new_kid(plan: Plan, held: Collection[str], given: Jwk | None) -> str:
     return f"bank-{max(numbers, default=0) + 1}"
 
 
-async def hand_over(plan: Plan, name: str, file: Path) -> None:
-    """Write a message key into a file for whoever is to send under it. Raises `Failed` when it is no message key."""
+async def hand_over(plan: Plan, name: str, file: Path | None) -> None:
+    """Write a message key for whoever is to send under it, into a file or (None) to the standard output.
+
+    Raises `Failed` when it is no message key, or there is such a file.
+    """
     kind, key, content = _found(plan, name)
     if kind != "message":
         raise Failed(f"{name} is no message key.", "Only keys that senders share with Kehu are handed over.")
     Jwk(key, base64.b64decode(content[kind]["keys"][key])).write(file)
-    await _note(plan, "keys.handed_over", name)
+    await _note(plan, kind, "keys.handed_over", name)
 
 
 async def retire(plan: Plan, name: str) -> None:
     """Take a key out of the file for good. Raises `Failed` while it is active or anything stands under it."""
     kind, key, content = _found(plan, name)
-    section = content[kind]
+    section = content[_section(kind)]
     if key == str(section["active"]):
         what = "is the only one of its kind" if len(section["keys"]) == 1 else "is active"
         raise Failed(f"{name} {what}.", f"Rotate first: kehu keys rotate {kind}")
-    async with _services(plan) as databases:
+    async with _services(plan, HOLDERS[kind]) as databases:
         for opened in databases.values():
             await _outlive_transactions(opened)
         left = {table: count for table, count in (await _rows(databases)).get(name, {}).items() if count}
@@ -149,14 +163,15 @@ async def retire(plan: Plan, name: str) -> None:
             async with opened.begin() as tx:
                 await retire_key(tx, name)
     del section["keys"][key]
-    write_json(plan.key_file, content)
-    await _note(plan, "keys.retired", name)
+    _write(plan, kind, content)
+    await _note(plan, kind, "keys.retired", name)
 
 
 _MOVED: Final = "The workers move them; try again in a moment."
 _REMEDIES: Final[Mapping[Kind, str]] = {
     "kek": _MOVED,
     "index": _MOVED,
+    "webhook": _MOVED,
     "message": "Settle them first: kehu dead-letters list; parked ones wait for what they belong to.",
 }
 
@@ -200,9 +215,9 @@ async def _counted(tx: Transaction, table: str, key: str) -> Any:
     return await tx.connection.fetch(f"SELECT {key} AS name, count(*) AS rows FROM {table} GROUP BY 1")  # noqa: S608
 
 
-async def _note(plan: Plan, action: str, name: str) -> None:
+async def _note(plan: Plan, kind: Kind, action: str, name: str) -> None:
     """Leave an audit row in every service that has the keys."""
-    async with _services(plan) as databases:
+    async with _services(plan, HOLDERS[kind]) as databases:
         for opened in databases.values():
             async with opened.begin() as tx:
                 await audit.record(
@@ -215,12 +230,12 @@ async def _note(plan: Plan, action: str, name: str) -> None:
 
 
 @asynccontextmanager
-async def _services(plan: Plan) -> AsyncIterator[dict[str, Database]]:
+async def _services(plan: Plan, services: Iterable[str]) -> AsyncIterator[dict[str, Database]]:
     """The databases of the services that keep what is encrypted, as their workers see them: every row."""
     secrets_of = Secrets.load_or_make(plan)
     async with AsyncExitStack() as stack:
         databases = {}
-        for service in KEYED:
+        for service in services:
             dsn = database_dsn(plan, secrets_of, service, "worker")
             try:
                 databases[service] = await Database.connect(dsn, schema=service, application_name="kehu-keys")
@@ -230,25 +245,39 @@ async def _services(plan: Plan) -> AsyncIterator[dict[str, Database]]:
         yield databases
 
 
-def _read(plan: Plan) -> dict[str, Any]:
+def _file(plan: Plan, kind: Kind) -> Path:
+    return plan.webhook_key_file if kind == "webhook" else plan.key_file
+
+
+def _section(kind: Kind) -> str:
+    """Where a kind stands in its file: that of the gateway has one section, which wraps."""
+    return "kek" if kind == "webhook" else kind
+
+
+def _read(plan: Plan, kind: Kind) -> dict[str, Any]:
+    file = _file(plan, kind)
     try:
-        active = KeyRing.from_file(plan.key_file).message_keys.active_id
+        ring = KeyRing.from_file(file)
     except KeyFileError as error:
         raise Failed(str(error), "Put the file back from your copy.") from error
-    content: dict[str, Any] = json.loads(plan.key_file.read_text(encoding="utf-8"))
-    content["message"].setdefault("active", active)
+    content: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+    if kind != "webhook":
+        content["message"].setdefault("active", ring.message_keys.active_id)
     return content
 
 
-def _sections(content: Mapping[str, Any]) -> dict[Kind, Any]:
-    return {kind: content[kind] for kind in KINDS}
+def _write(plan: Plan, kind: Kind, content: Mapping[str, Any]) -> None:
+    """Replace the file, and what services that do not see it have of it."""
+    file = _file(plan, kind)
+    for place in (str(file), *plan.key_copies.get(file.name, [])):
+        write_json(Path(place), content)
 
 
 def _found(plan: Plan, name: str) -> tuple[Kind, str, dict[str, Any]]:
-    """A key by its name: its kind, how the file calls it, and the file's content. Raises `Failed` when there is none."""
-    content = _read(plan)
-    for kind, section in _sections(content).items():
-        for key in section["keys"]:
+    """A key by its name: its kind, how its file calls it, and the file's content. Raises `Failed` when there is none."""
+    for kind in KINDS:
+        content = _read(plan, kind)
+        for key in content[_section(kind)]["keys"]:
             if _name(kind, key) == name:
                 return kind, key, content
     raise Failed(f"There is no key {name}.", "See what there is: kehu keys status")

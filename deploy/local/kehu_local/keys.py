@@ -1,4 +1,4 @@
-"""`kehu keys`: the keys of personal data."""
+"""`kehu keys`: the keys of personal data and of webhooks."""
 
 from __future__ import annotations
 
@@ -15,7 +15,9 @@ from kehu_local.plan import Plan, find_root
 
 __all__ = ["keys"]
 
-keys = typer.Typer(help="The keys of personal data: replaced while the suite runs.", no_args_is_help=True)
+keys = typer.Typer(
+    help="The keys of personal data and of webhooks: replaced while the suite runs.", no_args_is_help=True
+)
 out = Console(highlight=False, soft_wrap=True)
 
 Data = Annotated[Path | None, typer.Option("--data", envvar="KEHU_DATA", help="The data folder.")]
@@ -44,7 +46,8 @@ def rotate(
     kind: Annotated[
         str,
         typer.Argument(
-            help="kek: wraps the parties' keys; index: blind indexes and name tokens; message: what senders seal."
+            help="kek: wraps the parties' keys; index: blind indexes and name tokens; message: what senders seal;"
+            " webhook: the secrets of webhooks."
         ),
     ],
     settle: Annotated[float, typer.Option(help="Seconds in which every process has read a changed file.")] = 5.0,
@@ -72,12 +75,15 @@ def rotate(
 @keys.command("hand-over")
 def hand_over(
     name: Annotated[str, typer.Argument(help="The message key, e.g. bank-2.")],
-    file: Annotated[Path, typer.Argument(help="The file to write: a JWK that its owner alone can read.")],
+    file: Annotated[Path, typer.Argument(help="The file to write, a JWK that its owner alone can read; - prints it.")],
     data: Data = None,
 ) -> None:
     """Write a message key into a file for whoever is to send under it."""
     from kehu_local import key_store  # noqa: PLC0415 - see `status`.
 
+    if str(file) == "-":
+        asyncio.run(key_store.hand_over(_plan(data), name, None))
+        return
     asyncio.run(key_store.hand_over(_plan(data), name, file))
     out.print(f"{name} is in {file}: give it to the senders by a safe way, and destroy the file then.")
 

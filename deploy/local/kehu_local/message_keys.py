@@ -6,6 +6,7 @@ import base64
 import json
 import os
 import re
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -41,9 +42,15 @@ class Jwk:
     kid: str
     key: bytes = field(repr=False)
 
-    def write(self, path: Path) -> None:
-        """Write it where its owner alone can read it. Raises `Failed` when there is such a file."""
+    def write(self, path: Path | None) -> None:
+        """Write it where its owner alone can read it, or (None) to the standard output.
+
+        Raises `Failed` when there is such a file.
+        """
         content = {"kty": "oct", "kid": self.kid, "use": "enc", "alg": "dir", "k": _unpadded(self.key)}
+        if path is None:
+            sys.stdout.write(json.dumps(content, indent=2) + "\n")
+            return
         try:
             descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         except OSError as error:

@@ -45,6 +45,8 @@ class Plan:
     ports: Mapping[str, int] = field(default_factory=lambda: PORTS)
     kafka: str | None = None
     postgres: str | None = None
+    key_copies: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """By a key file's name: where else it stands, for services that do not see the suite's secrets."""
 
     @property
     def logs(self) -> Path:
@@ -87,6 +89,11 @@ class Plan:
         return self.secrets / "keys.json"
 
     @property
+    def webhook_key_file(self) -> Path:
+        """The keys that the gateway keeps the secrets of webhooks under."""
+        return self.secrets / "webhook-keys.json"
+
+    @property
     def issuer_key_file(self) -> Path:
         """The private key that the built-in issuer signs with."""
         return self.secrets / "issuer.pem"
@@ -113,7 +120,12 @@ class Plan:
 
     def save(self) -> None:
         """Keep what the other commands need to find the suite; external addresses may hold passwords."""
-        content = {"ports": dict(self.ports), "kafka": self.kafka, "postgres": self.postgres}
+        content = {
+            "ports": dict(self.ports),
+            "kafka": self.kafka,
+            "postgres": self.postgres,
+            "key_copies": dict(self.key_copies),
+        }
         write_json(self.run / "suite.json", content)
 
     @classmethod
@@ -126,7 +138,14 @@ class Plan:
             raise Failed(f"No suite was started with the data folder {data} yet.", "Start it: make up") from None
         except (OSError, ValueError) as error:
             raise Failed(f"{path} cannot be read: {error}", "Stop the suite and start it again: make up") from error
-        return cls(root=root, data=data, ports=content["ports"], kafka=content["kafka"], postgres=content["postgres"])
+        return cls(
+            root=root,
+            data=data,
+            ports=content["ports"],
+            kafka=content["kafka"],
+            postgres=content["postgres"],
+            key_copies=content.get("key_copies", {}),
+        )
 
 
 def find_root() -> Path:

@@ -13,7 +13,7 @@ from typing import Final, Self
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from kehu_chassis.crypto import create_key_file
+from kehu_chassis.crypto import create_key_file, create_wrapping_key_file
 from kehu_chassis.provision import ROLES
 from kehu_local.failures import Failed
 from kehu_local.plan import Plan, write_json
@@ -45,6 +45,9 @@ class Secrets:
             if not plan.key_file.exists():
                 _refuse_lost(plan, plan.key_file)
                 create_key_file(plan.key_file)
+            if not plan.webhook_key_file.exists():
+                # A suite of an earlier version had none. One that was lost is missed when the gateway starts.
+                create_wrapping_key_file(plan.webhook_key_file, "webhook-1")
             if not plan.issuer_key_file.exists():
                 _write_new(plan.issuer_key_file, _new_issuer_key())
             for client in CLIENTS:

@@ -19,10 +19,9 @@ from kehu_chassis.database import TRANSIENT, Database
 from kehu_chassis.failures import describe, pause
 from kehu_chassis.scope import EVERYTHING
 from kehu_chassis.telemetry import get_logger
-from kehu_gateway.sessions.sealing import Sealer
 from kehu_gateway.webhooks import rules
+from kehu_gateway.webhooks.secrets import SecretKeeper
 from kehu_gateway.webhooks.sender import Attempt, Sender, open_sender
-from kehu_gateway.webhooks.service import opened_secrets
 
 __all__ = ["KEPT", "Deliverer", "forget_settled", "measure"]
 
@@ -46,7 +45,8 @@ WITH due AS (
 )
 UPDATE webhook_deliveries AS one SET attempts = attempts + 1, next_attempt_at = $3
 FROM due, webhooks AS hook WHERE one.delivery_id = due.delivery_id AND hook.webhook_id = one.webhook_id
-RETURNING one.*, hook.url, hook.secret, hook.previous_secret, hook.previous_until
+RETURNING one.*, hook.url, hook.secret, hook.previous_secret, hook.previous_until, hook.key_id, hook.wrapped_key,
+          hook.own_secret, hook.own_previous_secret
 """
 _SETTLE: Final = """
 UPDATE webhook_deliveries
@@ -67,13 +67,13 @@ class Deliverer:
 
     Args:
         database: the gateway's, as the worker's role.
-        sealer: opens the endpoints' secrets.
+        keeper: opens the endpoints' secrets.
         allowed: networks that messages may go to although they are not public.
     """
 
-    def __init__(self, database: Database, sealer: Sealer, allowed: tuple[rules.Network, ...]) -> None:
+    def __init__(self, database: Database, keeper: SecretKeeper, allowed: tuple[rules.Network, ...]) -> None:
         self._database = database
-        self._sealer = sealer
+        self._keeper = keeper
         self._allowed = allowed
         self._stopping = asyncio.Event()
         self._under_way: Counter[Any] = Counter()
@@ -123,15 +123,21 @@ class Deliverer:
 
     async def _deliver(self, sender: Sender, row: Mapping[str, Any]) -> None:
         try:
-            body = rules.message(row)
-            now = technical_now()
-            headers = rules.signed_headers(body, row["event_id"], opened_secrets(self._sealer, row), now)
-            await self._write_down(row, await sender.post(row["url"], body, headers))
+            await self._write_down(row, await self._attempt(sender, row))
         except TRANSIENT as error:
             # The lease runs out, and it is sent again.
             log.warning("webhook.outcome_lost", delivery_id=row["delivery_id"], cause=describe(error))
         finally:
             self._under_way[row["webhook_id"]] -= 1
+
+    async def _attempt(self, sender: Sender, row: Mapping[str, Any]) -> Attempt:
+        secrets = self._keeper.opened(row)
+        if not secrets:
+            # A message that nobody can tell from a forged one is not sent.
+            return Attempt(None, "secret_lost")
+        body = rules.message(row)
+        headers = rules.signed_headers(body, row["event_id"], secrets, technical_now())
+        return await sender.post(row["url"], body, headers)
 
     async def _write_down(self, row: Mapping[str, Any], attempt: Attempt) -> None:
         now = technical_now()

@@ -14,7 +14,7 @@ from kehu_chassis.operations import ReasonIn
 from kehu_chassis.paging import CursorQuery, Page, PageRows, keyset, page_rows
 from kehu_chassis.problems import problems
 from kehu_contracts.access import Permission
-from kehu_gateway.sessions.sealing import Sealer
+from kehu_gateway.resources import resources_of
 from kehu_gateway.settings import Settings
 from kehu_gateway.webhooks import queries, rules, service
 from kehu_gateway.webhooks.schemas import (
@@ -25,7 +25,8 @@ from kehu_gateway.webhooks.schemas import (
     WebhookIn,
     WebhookOut,
 )
-from kehu_gateway.webhooks.service import NotDead
+from kehu_gateway.webhooks.secrets import SecretKeeper
+from kehu_gateway.webhooks.service import NotDead, SecretLost
 from kehu_gateway.webhooks.tables import webhook_deliveries
 
 __all__ = ["routes"]
@@ -39,8 +40,8 @@ def _settings(request: Request) -> Settings:
     return cast("Settings", runtime_of(request).settings)
 
 
-def _sealer(request: Request) -> Sealer:
-    return Sealer(_settings(request).session_key)
+def _keeper(request: Request) -> SecretKeeper:
+    return resources_of(request).webhook_secrets
 
 
 def _allowed(request: Request) -> tuple[rules.Network, ...]:
@@ -59,7 +60,7 @@ async def register_webhook(  # noqa: PLR0913, PLR0917  what a route takes
 ) -> Record:
     """Register an endpoint. It gets every event of its types from now on, of the whole bank."""
     made = await service.register_webhook(
-        tx, body, actor=actor, now=now, sealer=_sealer(request), allowed=_allowed(request)
+        tx, body, actor=actor, now=now, keeper=_keeper(request), allowed=_allowed(request)
     )
     response.headers["ETag"] = etag(made["version"])
     return made
@@ -98,7 +99,7 @@ async def remove_webhook(webhook_id: UUID, actor: Operator, tx: Tx, now: Now) ->
     await service.remove_webhook(tx, webhook_id, actor=actor, now=now)
 
 
-@routes.get("/{webhook_id}/secret", response_model=SecretOut, responses=problems(404, 503))
+@routes.get("/{webhook_id}/secret", response_model=SecretOut, responses=problems(404, SecretLost, 503))
 async def reveal_webhook_secret(
     request: Request, webhook_id: UUID, actor: Operator, response: Response
 ) -> dict[str, Any]:
@@ -108,7 +109,9 @@ async def reveal_webhook_secret(
     async with runtime.database.begin(scope=actor.scope) as tx:
         row = await service.reveal_secret(tx, webhook_id, actor=actor, now=runtime.clock.now())
     response.headers["Cache-Control"] = "no-store"
-    told = [service.told_secret(secret) for secret in service.opened_secrets(_sealer(request), row)]
+    told = [service.told_secret(secret) for secret in _keeper(request).opened(row)]
+    if not told:
+        raise SecretLost
     previous = told[1] if len(told) > 1 else None
     return {
         "secret": told[0],
@@ -122,7 +125,7 @@ async def rotate_webhook_secret(  # noqa: PLR0913, PLR0917  what a route takes
     request: Request, webhook_id: UUID, actor: Operator, tx: Tx, now: Now, response: Response
 ) -> Record:
     """Make a new secret. For a day messages carry a signature by the old one too."""
-    changed = await service.rotate_secret(tx, webhook_id, actor=actor, now=now, sealer=_sealer(request))
+    changed = await service.rotate_secret(tx, webhook_id, actor=actor, now=now, keeper=_keeper(request))
     response.headers["ETag"] = etag(changed["version"])
     return changed
 

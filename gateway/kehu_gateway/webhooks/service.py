@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import secrets
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
@@ -18,17 +17,17 @@ from kehu_chassis.columns import new_id
 from kehu_chassis.database import Record, Transaction
 from kehu_chassis.http import check_version
 from kehu_chassis.problems import Conflict, NotFound, ValidationProblem
-from kehu_gateway.sessions.sealing import Sealer
 from kehu_gateway.streams.rules import PERMISSIONS_OF_TYPES
 from kehu_gateway.webhooks import queries, rules
 from kehu_gateway.webhooks.schemas import WebhookChangeIn, WebhookIn
+from kehu_gateway.webhooks.secrets import SecretKeeper
 from kehu_gateway.webhooks.tables import webhook_deliveries, webhooks
 
 __all__ = [
     "NotDead",
+    "SecretLost",
     "add_deliveries",
     "change_webhook",
-    "opened_secrets",
     "redrive",
     "register_webhook",
     "remove_webhook",
@@ -38,7 +37,6 @@ __all__ = [
 ]
 
 TYPES: Final = frozenset(event.event_type for event in PERMISSIONS_OF_TYPES)
-_PURPOSE: Final = "webhook"
 _REASONS: Final[Mapping[str, tuple[str, str]]] = {
     "malformed": ("This is no https URL", "不是有效的 https 地址"),
     "credentials_or_fragment": ("A URL carries no password and no fragment", "地址不得包含凭据或片段"),
@@ -55,13 +53,21 @@ class NotDead(Conflict):
     title_zh = "该消息并未被放弃投递"
 
 
+class SecretLost(Conflict):
+    """Neither the key of webhooks nor the session key opens the secret."""
+
+    code = "webhook.secret_lost"
+    title = "The key of this secret is gone; make a new secret"
+    title_zh = "该密钥已无法解密，请重新生成"
+
+
 async def register_webhook(  # noqa: PLR0913  who registers what, when, and what is allowed
     tx: Transaction,
     given: WebhookIn,
     *,
     actor: Principal,
     now: datetime,
-    sealer: Sealer,
+    keeper: SecretKeeper,
     allowed: Sequence[rules.Network],
 ) -> Record:
     """Register an endpoint; its first secret is made here and read at `/secret`."""
@@ -74,9 +80,9 @@ async def register_webhook(  # noqa: PLR0913  who registers what, when, and what
             url=given.url,
             event_types=sorted(set(given.event_types)),
             active=True,
-            secret=_new_secret(sealer, webhook_id),
             created_at=now,
             changed_at=now,
+            **keeper.first(webhook_id),
         )
     )
     await _record(tx, actor, "registered", webhook_id, now, {"url": given.url, "types": list(given.event_types)})
@@ -117,7 +123,7 @@ async def remove_webhook(tx: Transaction, webhook_id: UUID, *, actor: Principal,
 
 
 async def rotate_secret(
-    tx: Transaction, webhook_id: UUID, *, actor: Principal, now: datetime, sealer: Sealer
+    tx: Transaction, webhook_id: UUID, *, actor: Principal, now: datetime, keeper: SecretKeeper
 ) -> Record:
     """Make a new secret. For a day messages carry a signature by the old one too."""
     row = await queries.lock_webhook(tx, webhook_id)
@@ -125,11 +131,10 @@ async def rotate_secret(
         update(webhooks)
         .where(webhooks.c.webhook_id == webhook_id)
         .values(
-            secret=_new_secret(sealer, webhook_id),
-            previous_secret=row["secret"],
             previous_until=technical_now() + rules.SECRET_OVERLAP,
             changed_at=now,
             version=webhooks.c.version + 1,
+            **keeper.next(row),
         )
     )
     await _record(tx, actor, "secret_rotated", webhook_id, now, {})
@@ -181,23 +186,9 @@ async def add_deliveries(tx: Transaction, positions: Sequence[int], now: datetim
     await tx.connection.execute(_ADD, positions, now)
 
 
-def opened_secrets(sealer: Sealer, row: Mapping[str, Any]) -> list[bytes]:
-    """The secrets to sign with, the newest first."""
-    sealed = [row["secret"]]
-    if row["previous_secret"] is not None and row["previous_until"] > technical_now():
-        sealed.append(row["previous_secret"])
-    found = [sealer.open(bytes(one), purpose=_PURPOSE, context=str(row["webhook_id"])) for one in sealed]
-    return [base64.b64decode(one["secret"]) for one in found if one is not None]
-
-
 def told_secret(secret: bytes) -> str:
     """A secret as its receiver is told it."""
     return f"whsec_{base64.b64encode(secret).decode()}"
-
-
-def _new_secret(sealer: Sealer, webhook_id: UUID) -> bytes:
-    made = base64.b64encode(secrets.token_bytes(32)).decode()
-    return sealer.seal({"secret": made}, purpose=_PURPOSE, context=str(webhook_id))
 
 
 def _check(url: str, types: Sequence[str], allowed: Sequence[rules.Network]) -> None:

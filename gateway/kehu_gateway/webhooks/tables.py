@@ -20,12 +20,17 @@ webhooks = Table(
     Column("active", Boolean, nullable=False),
     Column("secret", LargeBinary, nullable=False),
     Column("previous_secret", LargeBinary),
+    code("key_id", nullable=True),
+    Column("wrapped_key", LargeBinary),
+    Column("own_secret", LargeBinary),
+    Column("own_previous_secret", LargeBinary),
     instant("previous_until", nullable=True),
     instant("created_at"),
     instant("changed_at"),
     version(),
 )
-"""Secrets are sealed under the session key and the webhook's id."""
+"""`own_secret` and `own_previous_secret` are sealed under the endpoint's data key; `secret` and `previous_secret` hold the same
+under the session key, for the version before."""
 
 webhook_deliveries = Table(
     "webhook_deliveries",

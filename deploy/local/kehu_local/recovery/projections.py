@@ -18,6 +18,14 @@ class Projection(NamedTuple):
     projected: str
 
 
+# What a live event may be about has a unit at the gateway, too: customers, complaints, campaigns.
+_WHOSE: Final = {
+    "gateway": "SELECT id, survivor_id, unit_id FROM customer.customers"
+    " UNION ALL SELECT complaint_id, complaint_id, unit_id FROM complaints.complaints"
+    " UNION ALL SELECT id, id, unit_id FROM campaigns.campaigns"
+}
+
+
 def _scope(service: str) -> tuple[Projection, ...]:
     return (
         Projection(
@@ -32,14 +40,18 @@ def _scope(service: str) -> tuple[Projection, ...]:
         ),
         Projection(
             f"{service}: whose customers are whose",
-            "SELECT id, survivor_id, unit_id FROM customer.customers",
+            _WHOSE.get(service, "SELECT id, survivor_id, unit_id FROM customer.customers"),
             f"SELECT subject_id, survivor_id, unit_id FROM {service}.scope_subjects",  # noqa: S608  the same
         ),
     )
 
 
 PROJECTIONS: Final = (
-    *(pair for service in ("customer", "segmentation", "complaints", "campaigns") for pair in _scope(service)),
+    *(
+        pair
+        for service in ("customer", "segmentation", "complaints", "campaigns", "gateway")
+        for pair in _scope(service)
+    ),
     Projection(
         "segmentation: customers",
         "SELECT id, customer_number, kind, status, gender, birth_year, unit_id, survivor_id, customer_since"

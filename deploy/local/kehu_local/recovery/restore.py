@@ -26,7 +26,7 @@ from kehu_local.definitions import definition_of
 from kehu_local.environment import DATABASE, admin_dsn, database_dsn
 from kehu_local.failures import Failed
 from kehu_local.lock import only_one
-from kehu_local.plan import SERVICES, Plan
+from kehu_local.plan import Plan
 from kehu_local.processes import kafka_server, postgres_server
 from kehu_local.recovery import database, erasures, events
 from kehu_local.recovery.archive import Archive
@@ -144,7 +144,7 @@ async def _go_on(plan: Plan, dsn: str, archive: Archive, ledger: Path | None) ->
     if given.exists():
         shutil.copytree(given, plan.ledger)
     plan.ledger.mkdir(exist_ok=True)
-    for service in SERVICES:
+    for service in SCHEMAS:
         opened = await Database.connect(dsn, schema=service, application_name="kehu-restore")
         try:
             async with opened.begin(read_only=True) as tx:

@@ -22,12 +22,14 @@ from kehu_chassis.crypto import Decryption, KeyRing, WrappedKey
 from kehu_chassis.definition import Runtime
 from kehu_chassis.ledger import Ledger
 from kehu_contracts.topics import TOPICS
+from kehu_gateway.webhooks.tables import webhooks
 from kehu_local.definitions import definition_of, open_worker
 from kehu_local.environment import database_dsn
 from kehu_local.failures import Failed
 from kehu_local.plan import SERVICES, Plan
 from kehu_local.recovery.projections import PROJECTIONS, Projection
-from kehu_local.secrets import Secrets
+from kehu_local.recovery.webhooks import DELIVERIES
+from kehu_local.secrets import SCHEMAS, Secrets
 
 __all__ = ["Outcome", "check_suite", "verify_suite"]
 
@@ -66,13 +68,16 @@ async def check_suite(plan: Plan, *, patience: float) -> dict[str, Outcome]:
         stack.push_async_callback(connection.close)
         runtimes = {
             service: await stack.enter_async_context(open_worker(plan, secrets, service, "verify"))
-            for service in SERVICES
+            for service in SCHEMAS
         }
         checks: dict[str, Check] = {}
         for service, runtime in runtimes.items():
             checks |= _of_service(plan, connection, service, runtime)
         for projection in PROJECTIONS:
             checks[projection.name] = partial(_agrees, connection, projection)
+        for name, statement in DELIVERIES.items():
+            checks[f"gateway: {name}"] = partial(_finds_none, connection, statement)
+        checks["gateway: secrets of webhooks open"] = partial(_secrets_open, runtimes["gateway"])
         ring = KeyRing.from_file(plan.key_file)
         for table, identity in KEY_TABLES.items():
             checks[f"{table}: keys open"] = partial(_keys_open, connection, ring, table, identity)
@@ -160,6 +165,20 @@ async def _difference(connection: Any, left: str, right: str) -> tuple[int, Any]
         f"SELECT count(*) AS rows, (array_agg(d::text))[1] AS one FROM (({left}) EXCEPT ALL ({right})) d"  # noqa: S608
     )
     return found["rows"], found["one"]
+
+
+async def _finds_none(connection: Any, statement: str) -> Outcome:
+    """Whether a query of what must not be finds nothing; its rows are told by their first column."""
+    rows = await connection.fetch(statement)
+    told = f"{len(rows)} do not, {rows[0][0]} among them" if rows else "all"
+    return Outcome(not rows, told)
+
+
+async def _secrets_open(gateway: Runtime) -> Outcome:
+    async with gateway.database.begin(read_only=True) as tx:
+        rows = await tx.all(webhooks.select())
+    lost = [row["webhook_id"] for row in rows if not gateway.resources.webhook_secrets.opened(row)]
+    return Outcome(not lost, f"those of {len(lost)} do not, {lost[0]} among them" if lost else f"{len(rows)} webhooks")
 
 
 async def _keys_open(connection: Any, ring: KeyRing, table: str, identity: str) -> Outcome:
