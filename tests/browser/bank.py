@@ -95,7 +95,7 @@ async def open_bank(plan: Plan) -> Bank:
 
 
 async def tell(plan: Plan, people: list[DemoParty]) -> None:
-    kid, key = next(iter(KeyRing.from_file(plan.key_file).message_keys.items()))
+    kid, key = KeyRing.from_file(plan.key_file).message_keys.active
     now = datetime.now(UTC)
     async with BankDoor(plan.kafka_bootstrap) as bank:
         for statement in (*UNITS, *STAFF):

@@ -45,7 +45,7 @@ class Bank:
 
     def __init__(self, containers: Containers, key_file: Path) -> None:
         self._containers = containers
-        self._kid, self._key = next(iter(KeyRing.from_file(key_file).message_keys.items()))
+        self._kid, self._key = KeyRing.from_file(key_file).message_keys.active
 
     def organise(self) -> None:
         """One unit, and the demo users as its staff."""

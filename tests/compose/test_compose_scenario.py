@@ -5,11 +5,13 @@ The tests build on each other, in the order in which they stand: the bank's day 
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 import uuid
 from collections import Counter
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -21,11 +23,14 @@ from ..scenarios import plain_reader  # noqa: TID252  no installed package holds
 from ..world.visitors import Visitors  # noqa: TID252  no installed package holds the world of the tests
 from .bank import SOURCE, Bank
 from .containers import ROOT, Containers
+from .rules import DEPLOYABLES
 
 pytestmark = [pytest.mark.compose, pytest.mark.xdist_group("compose")]
 
 RICH = [f"rich-{place}" for place in range(8)]
 POOR = [f"poor-{place}" for place in range(4)]
+LATE = "late-0"
+"""Whom the bank states under a new key."""
 REACHABLE = 4
 """How many of the rich have a phone number and a consent."""
 PRODUCT = "spring-saver"
@@ -266,6 +271,32 @@ def test_three_workers_of_a_kind_keep_order_and_effects(
     assert set(allowed) == {customers[party] for party in RICH[1:REACHABLE]}
 
 
+def test_an_operator_replaces_keys_and_verifies_the_audit(
+    containers: Containers, customers: dict[str, str], visitors: Visitors, tmp_path: Path
+) -> None:
+    assert customers
+
+    def operate(*command: str) -> str:
+        return containers.compose("run", "--rm", "--no-TTY", "operator", *command)
+
+    operate("keys", "rotate", "message")
+    assert json.loads(operate("keys", "hand-over", "bank-2", "-"))["kid"] == "bank-2"
+    held = containers.execute("customer-worker", "cat", "/run/kehu/keys.json")
+    assert containers.execute("complaints-worker", "cat", "/run/kehu/keys.json") == held
+    (tmp_path / "keys.json").write_text(held, encoding="utf-8")
+    Bank(containers, tmp_path / "keys.json").register([LATE])
+
+    def known() -> bool:
+        return bool(visitors.get("auditor", "/api/v1/source-records", source=SOURCE, source_id=LATE)["items"])
+
+    visitors.eventually(known, "a party under the new key is known", within=WITHIN)
+    told = operate("audit", "verify").splitlines()
+    assert [line.partition(":")[0] for line in told] == [*DEPLOYABLES]
+    assert not any("broken" in line for line in told)
+    anchored = dict(line.split(":", 1) for line in told)["customer"]
+    assert " 0 of them anchored" not in anchored
+
+
 def test_in_the_end_every_event_stands_on_its_topic_once_and_in_order(
     bank: Bank, customers: dict[str, str], newcomers: list[str], visitors: Visitors
 ) -> None:
@@ -277,7 +308,8 @@ def test_in_the_end_every_event_stands_on_its_topic_once_and_in_order(
     reading = plain_reader.check(records, plain_reader.load_schemas(ROOT / "libs" / "contracts" / "schemas"))
     assert reading.faults == []
     registered = Counter(record.key for record in reading.of_type("kehu.customer.registered"))
-    assert registered == Counter([*customers.values(), *newcomers])
+    (late,) = visitors.get("auditor", "/api/v1/source-records", source=SOURCE, source_id=LATE)["items"]
+    assert registered == Counter([*customers.values(), *newcomers, late["customer_id"]])
     decided = Counter(record.key for record in reading.of_type("kehu.campaign.contact_decided"))
     assert decided == Counter({customers[party]: 2 for party in RICH})
     assert plain_reader.find_in_clear(records, ["王rich", "李1000", "13800000", NARRATIVE]) == []

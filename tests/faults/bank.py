@@ -88,7 +88,7 @@ class Bank:
         self._random = random
         self._bootstrap = suite.plan.kafka_bootstrap
         ring = KeyRing.from_file(suite.plan.key_file)
-        self._kid, self._key = next(iter(ring.message_keys.items()))
+        self._kid, self._key = ring.message_keys.active
         self._sent: deque[Letter] = deque(maxlen=40)
         self._made = 0
 
