@@ -27,7 +27,7 @@ scenario: python jars console ## Run the first day's chain over a whole suite wi
 faults: python jars console ## Make a whole suite fail under load, one fault after the other and by chance (N=1000 SEED=7: the long form)
 	$(if $(N),$(BIN)/python -m tests.faults --faults $(N) $(if $(SEED),--seed $(SEED)) $(ARGS),$(BIN)/pytest -m faults tests/faults $(ARGS))
 
-privacy: python jars console ## Let people pass through a whole suite and look for them in all that it keeps and tells
+privacy: python jars console ## Let people pass through a suite, load the demo bank, and look for all of them in what is kept and told
 	$(BIN)/pytest -m personal tests/security $(ARGS)
 
 fuzz: python ## Hold the services against calls made up from the API document (N=20000 SEED=7: more, and others)

@@ -9,7 +9,7 @@ import asyncio
 import base64
 import json
 import sys
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -35,10 +35,11 @@ class Record:
 
 async def read_all(bootstrap: str, topics: Iterable[str]) -> list[Record]:
     """Every message from the beginning to the end that the topics have now, topic by topic."""
-    return [record for topic in topics for record in await _read_topic(bootstrap, topic)]
+    return [record for topic in topics async for record in records_of(bootstrap, topic)]
 
 
-async def _read_topic(bootstrap: str, topic: str) -> list[Record]:
+async def records_of(bootstrap: str, topic: str) -> AsyncIterator[Record]:
+    """The messages of one topic as they are read, from the beginning to the end that it has now."""
     partitions = await _partitions(bootstrap, topic)
     consumer = AIOKafkaConsumer(
         bootstrap_servers=bootstrap,
@@ -52,14 +53,13 @@ async def _read_topic(bootstrap: str, topic: str) -> list[Record]:
         ends = await consumer.end_offsets(partitions)
         begins = await consumer.beginning_offsets(partitions)
         unread = {partition for partition in partitions if ends[partition] > begins[partition]}
-        records: list[Record] = []
         while unread:
             for batch in (await consumer.getmany(timeout_ms=1000)).values():
-                records.extend(_record(message) for message in batch)
+                for message in batch:
+                    yield _record(message)
             for partition in list(unread):
                 if await consumer.position(partition) >= ends[partition]:
                     unread.discard(partition)
-        return records
     finally:
         await consumer.stop()
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import sys
-import tempfile
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,16 +14,14 @@ import pytest
 from kehu_contracts.codes import PartyKind
 from kehu_local.demo.organisation import STAFF
 from kehu_local.demo.people import DemoParty, parties
-from kehu_local.environment import DATABASE, admin_dsn
-from kehu_local.plan import Plan, choose_ports
+from kehu_local.plan import Plan
 from kehu_local.secrets import Secrets
-from kehu_local.testing import SuiteProcess, free_ports
 
 from ..browser.bank import Desk, campaign, eventually, segment, tell  # noqa: TID252  no installed package holds the world of the tests
-from .traces_of_people import dump_database, dump_topics, find, told_of
+from .suites import a_suite
+from .traces_of_people import find, gather, told_of
 
 pytestmark = [pytest.mark.slow, pytest.mark.personal]
-ROOT: Final = Path(__file__).parents[2]
 PEOPLE: Final = 300
 WORKED_ON: Final = 20
 
@@ -33,19 +29,8 @@ WORKED_ON: Final = 20
 @pytest.fixture(scope="module")
 def plan() -> Iterator[Plan]:
     """A suite of its own, empty, that traces every request."""
-    with tempfile.TemporaryDirectory(prefix="kehu-people-") as folder:
-        data = Path(folder) / "data"
-        ports = free_ports(choose_ports([], 0))
-        chosen = [part for name, number in ports.items() for part in ("--port", f"{name}={number}")]
-        command = ["/usr/bin/env", "KEHU_TRACE_RATIO=1", sys.executable, "-m", "kehu_local", "up", "--data", str(data)]
-        process = SuiteProcess([*command, "--no-demo", "--quiet", *chosen], data, ports)
-        try:
-            process.start()
-            process.wait_for_line("are ready")
-            yield Plan.load(ROOT, data)
-            assert process.interrupt() == 0, process.text
-        finally:
-            process.clean_up()
+    with a_suite("--no-demo", traced="1", until="are ready") as started:
+        yield started
 
 
 async def _registered(desk: Desk, people: list[DemoParty]) -> list[dict[str, Any]]:
@@ -119,19 +104,6 @@ async def _work(desk: Desk, people: list[DemoParty]) -> None:
     assert await desk.ask("rm", "POST", "/customers", wrong) is None
 
 
-async def _gather(plan: Plan, folder: Path) -> None:
-    secrets = Secrets.load_or_make(plan)
-    server = admin_dsn(plan, secrets).rpartition("/")[0]
-    for part in ("tables", "topics", "logs"):
-        (folder / part).mkdir(parents=True)
-    await dump_database(f"{server}/{DATABASE}", folder / "tables")
-    counts = await dump_topics(plan.kafka_bootstrap, folder / "topics")
-    assert counts["bank.party.v1"] == PEOPLE
-    assert counts["kehu.customer.v1"] > PEOPLE
-    for log in plan.logs.iterdir():
-        (folder / "logs" / log.name).write_bytes(log.read_bytes())
-
-
 async def test_nobody_stands_in_clear_in_tables_topics_logs_or_traces(plan: Plan, tmp_path: Path) -> None:
     people = [party for party in parties(datetime.now(UTC).date()) if party.kind is PartyKind.INDIVIDUAL][:PEOPLE]
     await tell(plan, people)
@@ -141,7 +113,9 @@ async def test_nobody_stands_in_clear_in_tables_topics_logs_or_traces(plan: Plan
     finally:
         await desk.close()
     folder = tmp_path / "gathered"
-    await _gather(plan, folder)
+    counts = await gather(plan, folder)
+    assert counts["bank.party.v1"] == PEOPLE
+    assert counts["kehu.customer.v1"] > PEOPLE
 
     # The names of the bank's own staff are shown to colleagues and stand in clear: see docs/security.md.
     staff = {member.name for member in STAFF}
@@ -152,7 +126,7 @@ async def test_nobody_stands_in_clear_in_tables_topics_logs_or_traces(plan: Plan
     # The search finds what is there: people whom we put there ourselves, in each form.
     assert b"trace.span" in b"".join(log.read_bytes() for log in (folder / "logs").iterdir())
     await asyncio.to_thread(_plant, folder, sorted(values)[:2])
-    assert await find(values, folder) == {value: {"planted"} for value in sorted(values)[:2]}
+    assert await find(values, folder) == {value: {"logs/planted"} for value in sorted(values)[:2]}
 
 
 def _plant(folder: Path, values: list[str]) -> None:
