@@ -30,13 +30,19 @@ from .traces_of_people import find, gather, told_of
 
 pytestmark = [pytest.mark.slow, pytest.mark.personal]
 
+NAME: Final = "皇甫栽树"
+DOCUMENT: Final = "110105188812310021"
+NUMBER: Final = "310101188701010018"
+PHONE: Final = "15500001888"
+EMAIL: Final = "planted.person@example.org"
 PLANTED: Final = {
-    "tables/planted.people": "皇甫栽树",
-    "topics/planted": "110105188812310021",
-    "logs/planted.log": "15500001888",
-    "logs/planted-traces.log": "planted.person@example.org",
+    NAME: "tables/planted.people",
+    DOCUMENT: "tables/planted.people",
+    NUMBER: "topics/planted",
+    PHONE: "logs/planted.log",
+    EMAIL: "logs/planted-traces.log",
 }
-"""By the file in which the search must find it: somebody who is nobody's customer."""
+"""Of somebody who is nobody's customer: what the search must find, and in which file."""
 
 
 @pytest.fixture(scope="module")
@@ -62,16 +68,16 @@ def everybody(plan: Plan) -> set[str]:
 @asynccontextmanager
 async def planted(plan: Plan) -> AsyncIterator[None]:
     """Somebody in clear in each place, in a form of their own: as bytes, in base64, in a URL, escaped."""
-    name, number, phone, email = PLANTED.values()
     connection = await asyncpg.connect(database_dsn(plan, Secrets.load_or_make(plan)))
     admin = AIOKafkaAdminClient(bootstrap_servers=plan.kafka_bootstrap)
     await admin.start()
-    logs = {"planted.log": f"GET /customers?q=%2B86{phone}", "planted-traces.log": traced(email)}
+    logs = {"planted.log": f"GET /customers?q=%2B86{PHONE}", "planted-traces.log": traced(EMAIL)}
     try:
-        await connection.execute("CREATE SCHEMA planted; CREATE TABLE planted.people (name bytea)")
-        await connection.execute("INSERT INTO planted.people VALUES ($1)", f"x{name}y".encode())
+        await connection.execute("CREATE SCHEMA planted; CREATE TABLE planted.people (told bytea)")
+        for value in (NAME, DOCUMENT):
+            await connection.execute("INSERT INTO planted.people VALUES ($1)", f"0{value}0".encode())
         await admin.create_topics([NewTopic("planted", 1, 1)])
-        await tell(plan, base64.b64encode(f"one {number} two".encode()))
+        await tell(plan, base64.b64encode(f"one {NUMBER} two".encode()))
         for file, line in logs.items():
             (plan.logs / file).write_text(line + "\n", encoding="utf-8")
         yield
@@ -110,7 +116,7 @@ async def test_no_customer_of_the_demo_bank_stands_in_clear(plan: Plan, tmp_path
     assert counts["bank.party.v1"] >= COUNT
     assert counts["kehu.customer.v1"] > COUNT
     assert any(b"trace.span" in log.read_bytes() for log in (folder / "logs").glob("*-api.log"))
-    assert await find({*values, *PLANTED.values()}, folder) == {value: {file} for file, value in PLANTED.items()}
+    assert await find({*values, *PLANTED}, folder) == {value: {file} for value, file in PLANTED.items()}
 
 
 def lines_of(file: Path) -> int:
