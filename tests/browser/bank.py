@@ -21,7 +21,7 @@ from kehu_local.demo.organisation import SOURCE, STAFF, UNITS
 from kehu_local.demo.people import DAYS, DemoParty, parties
 from kehu_local.plan import Plan
 
-__all__ = ["Bank", "Desk", "campaign", "eventually", "open_bank", "segment", "tell"]
+__all__ = ["CUSTOMERS", "Bank", "Desk", "campaign", "eventually", "open_bank", "segment", "tell"]
 
 PATIENCE: Final = 120.0
 CUSTOMERS: Final = 12

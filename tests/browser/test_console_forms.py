@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from playwright.async_api import expect
 
+from .bank import CUSTOMERS
 from .conftest import PATIENCE
 from .looks import OVERFLOW, PHONE, settle, violations
 
@@ -145,6 +146,8 @@ async def test_a_campaign_is_planned_by_one_and_approved_by_another(house: House
         await press(dialog, "Save as draft")
         await page.get_by_role("button", name="Submit for review").click(timeout=PATIENCE)
         await expect(page.get_by_text("In review")).to_be_visible(timeout=PATIENCE)
+        forecast = page.get_by_role("table", name="Decisions if launched now")
+        await expect(forecast).to_contain_text(f"Sum{CUSTOMERS}", timeout=PATIENCE)
         await expect(page.get_by_role("button", name="Approve")).to_have_count(0)
         path = page.url.removeprefix(maker.url)
         session = await (await page.request.get(f"{maker.url}/auth/session")).json()

@@ -1,3 +1,5 @@
+// Names of months and weekdays in the pickers of dates.
+import "dayjs/locale/zh-cn";
 import i18next from "i18next";
 import { initReactI18next } from "react-i18next";
 import { en } from "./en";

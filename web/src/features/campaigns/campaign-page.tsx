@@ -14,11 +14,11 @@ import { PageSkeleton } from "../../shared/page-skeleton";
 import { ProblemAlert } from "../../shared/problem-alert";
 import { useSegmentNames } from "./audience";
 import { CAMPAIGN_COLORS } from "./colors";
-import { EffectCard, FunnelCard, ReasonsCard } from "./funnel";
+import { EffectCard, FunnelCard, ReasonsCard, WaterfallCard } from "./funnel";
 import type { Campaign } from "./plan-body";
 import { PlanModal } from "./plan-form";
 
-const CHANGES = ["campaign", "campaigns", "funnel"] as const;
+const CHANGES = ["campaign", "campaigns", "funnel", "waterfall"] as const;
 
 function useCampaign(campaignId: string) {
   return useQuery({
@@ -184,6 +184,7 @@ export function CampaignPage() {
   if (!campaign.data) {
     return <PageSkeleton />;
   }
+  const planned = campaign.data.state === "draft" || campaign.data.state === "in_review";
   return (
     <Page
       title={campaign.data.name}
@@ -201,12 +202,27 @@ export function CampaignPage() {
           <Col xs={24} xl={9}>
             <Flex vertical gap={16}>
               <EffectCard funnel={funnel.data} />
-              <ReasonsCard funnel={funnel.data} />
+              <ReasonsCard
+                title={t("funnel.reasons")}
+                reasons={funnel.data.reasons}
+                undecided={funnel.data.undecided}
+              />
             </Flex>
           </Col>
         </Row>
       )}
-      <Plan campaign={campaign.data} />
+      {planned ? (
+        <Row gutter={[16, 16]}>
+          <Col xs={24} xl={15}>
+            <Plan campaign={campaign.data} />
+          </Col>
+          <Col xs={24} xl={9}>
+            <WaterfallCard campaignId={campaignId} />
+          </Col>
+        </Row>
+      ) : (
+        <Plan campaign={campaign.data} />
+      )}
     </Page>
   );
 }

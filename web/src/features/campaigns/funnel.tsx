@@ -1,7 +1,10 @@
+import { useQuery } from "@tanstack/react-query";
 import { Card, Col, Flex, Progress, Row, Statistic, Table, Typography } from "antd";
 import { useTranslation } from "react-i18next";
+import { api, bodyOf } from "../../api/client";
 import type { Answer } from "../../api/types";
 import { formatCount, formatShare } from "../../shared/format";
+import { ProblemAlert } from "../../shared/problem-alert";
 
 type Funnel = Answer<"/api/v1/campaigns/{campaign_id}/funnel">;
 
@@ -46,15 +49,23 @@ export function FunnelCard({ funnel }: { funnel: Funnel }) {
   );
 }
 
-/** Why members were or were not contacted; the reasons add up to the audience. */
-export function ReasonsCard({ funnel }: { funnel: Funnel }) {
+/** Why members are or are not contacted; the reasons add up to the audience. */
+export function ReasonsCard({
+  title,
+  reasons,
+  undecided = 0,
+}: {
+  title: string;
+  reasons: Funnel["reasons"];
+  undecided?: number;
+}) {
   const { t } = useTranslation();
-  const rows = Object.entries(funnel.reasons).filter(([, count]) => count > 0);
-  const all = funnel.undecided > 0 ? [...rows, ["undecided", funnel.undecided] as const] : rows;
+  const rows = Object.entries(reasons).filter(([, count]) => count > 0);
+  const all = undecided > 0 ? [...rows, ["undecided", undecided] as const] : rows;
   return (
-    <Card title={t("funnel.reasons")} styles={{ body: { padding: 0 } }}>
+    <Card title={title} styles={{ body: { padding: 0 } }}>
       <Table
-        aria-label={t("funnel.reasons")}
+        aria-label={title}
         size="small"
         pagination={false}
         rowKey="reason"
@@ -82,6 +93,29 @@ export function ReasonsCard({ funnel }: { funnel: Funnel }) {
         )}
       />
     </Card>
+  );
+}
+
+/** Before the launch: whom the gate would let through now, and why the others drop out. */
+export function WaterfallCard({ campaignId }: { campaignId: string }) {
+  const { t } = useTranslation();
+  const waterfall = useQuery({
+    queryKey: ["waterfall", campaignId],
+    queryFn: async ({ signal }) =>
+      bodyOf(
+        await api.GET("/api/v1/campaigns/{campaign_id}/waterfall", {
+          params: { path: { campaign_id: campaignId } },
+          signal,
+        }),
+      ),
+  });
+  if (waterfall.error) {
+    return <ProblemAlert error={waterfall.error} onRetry={() => void waterfall.refetch()} />;
+  }
+  return waterfall.data ? (
+    <ReasonsCard title={t("funnel.waterfall")} reasons={waterfall.data.reasons} />
+  ) : (
+    <Card title={t("funnel.waterfall")} loading />
   );
 }
 

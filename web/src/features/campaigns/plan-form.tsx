@@ -206,7 +206,7 @@ export function PlanModal({ campaign, onClose }: { campaign: Campaign | null; on
       title={t(campaign === null ? "campaign.planNew" : "campaign.change")}
       initialValues={campaign === null ? NEW_PLAN : formOf(campaign)}
       send={(form, key) => (campaign === null ? plan(form, key) : mend(campaign, form, key))}
-      changes={["campaigns", "campaign"]}
+      changes={["campaigns", "campaign", "waterfall"]}
       onClose={onClose}
       onDone={({ id }) => void navigate({ to: "/campaigns/$campaignId", params: { campaignId: id } })}
       confirmLabel={t(campaign === null ? "campaign.saveDraft" : "action.save")}

@@ -3,7 +3,7 @@ import { Link, useParams } from "@tanstack/react-router";
 import { Alert, Card, Col, Flex, Row, Tag, Timeline, Typography } from "antd";
 import { useTranslation } from "react-i18next";
 import { api, bodyOf } from "../../api/client";
-import type { Answer } from "../../api/types";
+import type { Answer, Item } from "../../api/types";
 import { Facts } from "../../shared/facts";
 import { formatInstant } from "../../shared/format";
 import { useColleagueName, useUnitName } from "../../shared/organization";
@@ -18,6 +18,7 @@ import { ExtensionsCard } from "./extensions-card";
 import { historyLine } from "./history-line";
 
 type Complaint = Answer<"/api/v1/complaints/{complaint_id}">;
+type Entry = Item<"/api/v1/complaints/{complaint_id}/history">;
 
 function useCase(complaintId: string) {
   const params = { path: { complaint_id: complaintId } };
@@ -85,6 +86,20 @@ function CaseFacts({ complaint }: { complaint: Complaint }) {
   );
 }
 
+function HistoryEntry({ entry, unitId }: { entry: Entry; unitId: string }) {
+  const { t } = useTranslation();
+  const name = useColleagueName(unitId, entry.staff_id);
+  return (
+    <Flex vertical>
+      <Typography.Text>{historyLine(entry, t)}</Typography.Text>
+      <Typography.Text type="secondary">
+        {formatInstant(entry.at)} · {name === "–" ? entry.actor : name}
+      </Typography.Text>
+      {entry.note && <Typography.Text>{entry.note}</Typography.Text>}
+    </Flex>
+  );
+}
+
 /** One case: what was said, both clocks, the steps that may be taken, and what has happened. */
 export function ComplaintPage() {
   const { complaintId } = useParams({ from: "/inside/complaints/$complaintId" });
@@ -116,15 +131,7 @@ export function ComplaintPage() {
               <Timeline
                 items={(history.data?.items ?? []).map((entry) => ({
                   key: entry.position,
-                  content: (
-                    <Flex vertical>
-                      <Typography.Text>{historyLine(entry, t)}</Typography.Text>
-                      <Typography.Text type="secondary">
-                        {formatInstant(entry.at)} · {entry.actor}
-                      </Typography.Text>
-                      {entry.note && <Typography.Text>{entry.note}</Typography.Text>}
-                    </Flex>
-                  ),
+                  content: <HistoryEntry entry={entry} unitId={complaint.data.unit_id} />,
                 }))}
               />
             </Card>

@@ -9,6 +9,7 @@ import {
   Input,
   Row,
   Select,
+  Skeleton,
   Statistic,
   Table,
   type TableColumnsType,
@@ -30,7 +31,7 @@ type State = Answer<"/api/v1/operations">["services"][number];
 type Health = Answer<"/api/v1/operations/customer/health">;
 type DeadLetter = Item<"/api/v1/operations/customer/dead-letters">;
 
-const SERVICES = ["customer", "segmentation", "complaints", "campaigns"] as const;
+const SERVICES = ["customer", "segmentation", "complaints", "campaigns", "gateway"] as const;
 type Service = (typeof SERVICES)[number];
 
 const STATUS_COLORS = { ok: "green", degraded: "orange", unavailable: "red" } as const;
@@ -40,7 +41,49 @@ function operationsPath<Rest extends string>(service: Service, rest: Rest) {
   return `/api/v1/operations/${service}/${rest}` as `/api/v1/operations/customer/${Rest}`;
 }
 
-function ServiceCard({ state }: { state: State }) {
+function ReasonField() {
+  const { t } = useTranslation();
+  return (
+    <Form.Item name="reason" label={t("action.reason")} rules={[{ required: true, min: 4, max: 200 }]}>
+      <Input />
+    </Form.Item>
+  );
+}
+
+/** A consumer that gave up goes on when an operator says so, and why. */
+function Resumption({ service, subscription }: { service: Service; subscription: string }) {
+  const { t } = useTranslation();
+  const mayWrite = usePermission("operations:write");
+  const [open, setOpen] = useState(false);
+  if (!mayWrite) {
+    return null;
+  }
+  return (
+    <>
+      <Button size="small" onClick={() => setOpen(true)}>
+        {t("operations.resume")}
+      </Button>
+      {open && (
+        <FormModal<{ reason: string }, unknown>
+          title={`${t("operations.resume")} · ${subscription}`}
+          send={(body, key) =>
+            api.POST(operationsPath(service, "consumers/{subscription}/resumptions"), {
+              params: { path: { subscription }, header: { "Idempotency-Key": key } },
+              body,
+            })
+          }
+          changes={["operations"]}
+          onClose={() => setOpen(false)}
+        >
+          <ReasonField />
+        </FormModal>
+      )}
+    </>
+  );
+}
+
+/** A service at a glance, with its consumers. */
+export function ServiceCard({ state }: { state: State }) {
   const { t } = useTranslation();
   // The gateway hands each service's health on as it came.
   const health = state.health as Health | null;
@@ -77,8 +120,14 @@ function ServiceCard({ state }: { state: State }) {
               {
                 title: t("operations.state"),
                 dataIndex: "state",
-                render: (value: string) => (
-                  <Tag color={value === "running" ? "green" : "red"}>{t(`consumerState.${value}`)}</Tag>
+                render: (value: Health["consumers"][number]["state"], consumer) => (
+                  <Flex gap={4} align="center" wrap>
+                    <Tag color={value === "running" ? "green" : "red"}>{t(`consumerState.${value}`)}</Tag>
+                    {value === "stopped" && (
+                      <Resumption service={state.service as Service} subscription={consumer.subscription} />
+                    )}
+                    {consumer.reason && <Typography.Text type="secondary">{consumer.reason}</Typography.Text>}
+                  </Flex>
                 ),
               },
               {
@@ -119,9 +168,7 @@ function SettleModal({ service, wish, onClose }: { service: Service; wish: Wish;
       changes={["dead-letters", "operations"]}
       onClose={onClose}
     >
-      <Form.Item name="reason" label={t("action.reason")} rules={[{ required: true, min: 4, max: 200 }]}>
-        <Input />
-      </Form.Item>
+      <ReasonField />
     </FormModal>
   );
 }
@@ -201,6 +248,7 @@ export function OperationsPage() {
       {operations.error && (
         <ProblemAlert error={operations.error} onRetry={() => void operations.refetch()} />
       )}
+      {operations.isPending && <Skeleton title={false} paragraph={{ rows: 8 }} />}
       <Row gutter={[16, 16]}>
         {operations.data?.services.map((state) => (
           <Col key={state.service} xs={24} xl={12}>

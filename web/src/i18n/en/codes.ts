@@ -140,6 +140,7 @@ export const codes: typeof chinese = {
     segmentation: "Segmentation",
     complaints: "Complaints",
     campaigns: "Campaigns",
+    gateway: "Gateway",
   },
   contactType: {
     phone: "Phone",

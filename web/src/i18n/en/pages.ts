@@ -198,6 +198,7 @@ export const pages: typeof chinese = {
   },
   funnel: {
     title: "Funnel",
+    waterfall: "Decisions if launched now",
     audience: "Audience",
     decided: "Decided",
     allowed: "Allowed",
@@ -257,6 +258,7 @@ export const pages: typeof chinese = {
     reason: "Reason",
     diedAt: "At",
     redrive: "Redrive",
+    resume: "Resume",
     skip: "Skip",
     actions: "Actions",
     state: "State",

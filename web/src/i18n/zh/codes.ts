@@ -133,6 +133,7 @@ export const codes = {
     segmentation: "客群服务",
     complaints: "投诉服务",
     campaigns: "营销服务",
+    gateway: "网关",
   },
   contactType: {
     phone: "电话",

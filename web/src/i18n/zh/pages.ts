@@ -191,6 +191,7 @@ export const pages = {
   },
   funnel: {
     title: "转化漏斗",
+    waterfall: "启动前测算（按原因）",
     audience: "目标客群",
     decided: "已决策",
     allowed: "允许触达",
@@ -249,6 +250,7 @@ export const pages = {
     reason: "原因",
     diedAt: "时间",
     redrive: "重投",
+    resume: "恢复处理",
     skip: "跳过",
     actions: "操作",
     state: "状态",
