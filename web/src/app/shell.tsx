@@ -97,7 +97,12 @@ export function Shell() {
           {t("shell.skip")}
         </a>
         {wide ? (
-          <Layout.Sider width={220} theme="dark">
+          <Layout.Sider
+            width={220}
+            theme="dark"
+            // Stays in sight beside a long list.
+            style={{ position: "sticky", top: 0, height: "100vh", overflow: "auto" }}
+          >
             <Brand />
             <nav aria-label={t("shell.menu")}>
               <RoomMenu />

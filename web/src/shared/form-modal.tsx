@@ -106,6 +106,8 @@ export function FormModal<Values extends object, Outcome>({
       cancelButtonProps={outcome === undefined ? {} : { style: { display: "none" } }}
       confirmLoading={writing.isPending}
       mask={{ closable: false }}
+      style={{ top: 48 }}
+      styles={{ body: { paddingTop: 8 } }}
     >
       {refusal && <ProblemAlert error={new ProblemError(refusal)} />}
       {outcome === undefined || after === undefined ? (

@@ -10,14 +10,11 @@ export function formatInstant(instant: string | null | undefined): string {
   if (instant === null || instant === undefined) {
     return "–";
   }
-  return new Intl.DateTimeFormat(locale(), {
+  // Sweden writes ISO 8601: instants read like the calendar dates beside them, in both languages.
+  return new Intl.DateTimeFormat("sv-SE", {
     timeZone: BANK_ZONE,
-    year: "numeric",
-    month: "2-digit",
-    day: "2-digit",
-    hour: "2-digit",
-    minute: "2-digit",
-    hour12: false,
+    dateStyle: "short",
+    timeStyle: "short",
   }).format(new Date(instant));
 }
 

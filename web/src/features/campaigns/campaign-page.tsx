@@ -188,7 +188,7 @@ export function CampaignPage() {
   return (
     <Page
       title={campaign.data.name}
-      subtitle={
+      badge={
         <Tag color={CAMPAIGN_COLORS[campaign.data.state]}>{t(`campaignState.${campaign.data.state}`)}</Tag>
       }
       actions={<Actions campaign={campaign.data} />}

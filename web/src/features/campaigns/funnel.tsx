@@ -60,7 +60,11 @@ export function ReasonsCard({
   undecided?: number;
 }) {
   const { t } = useTranslation();
-  const rows = Object.entries(reasons).filter(([, count]) => count > 0);
+  const rows = Object.entries(reasons)
+    .filter(([, count]) => count > 0)
+    .sort(
+      ([one, few], [other, many]) => Number(other === "allowed") - Number(one === "allowed") || many - few,
+    );
   const all = undecided > 0 ? [...rows, ["undecided", undecided] as const] : rows;
   return (
     <Card title={title} styles={{ body: { padding: 0 } }}>

@@ -131,7 +131,8 @@ function ContentFields({ isNew }: { isNew: boolean }) {
       <Form.Item
         name="message"
         label={t("campaign.message")}
-        extra={`${t("campaign.messageHint")} ${named}`}
+        // The count of characters stands at the end of the same line.
+        extra={<div style={{ paddingInlineEnd: 72 }}>{`${t("campaign.messageHint")} ${named}`}</div>}
         rules={[{ required: true, whitespace: true }]}
       >
         <Input.TextArea rows={3} maxLength={500} showCount />

@@ -111,6 +111,22 @@ function StepModal({
   );
 }
 
+/** The steps towards the end of a case; a state has one of them at most. */
+const FORWARD: ReadonlySet<Action> = new Set([
+  "accept",
+  "investigate",
+  "resume",
+  "decide",
+  "notify",
+  "close",
+  "conclude_review",
+]);
+
+/** The step that leads on before those aside. */
+export function forwardFirst(actions: readonly Action[]): Action[] {
+  return [...actions].sort((one, other) => Number(FORWARD.has(other)) - Number(FORWARD.has(one)));
+}
+
 /** The steps that the case can take now. */
 export function ComplaintActions({ complaint }: { complaint: Complaint }) {
   const { t } = useTranslation();
@@ -121,8 +137,12 @@ export function ComplaintActions({ complaint }: { complaint: Complaint }) {
   }
   return (
     <Flex gap={8} wrap>
-      {complaint.possible_actions.map((action, position) => (
-        <Button key={action} type={position === 0 ? "primary" : "default"} onClick={() => setChosen(action)}>
+      {forwardFirst(complaint.possible_actions).map((action) => (
+        <Button
+          key={action}
+          type={FORWARD.has(action) ? "primary" : "default"}
+          onClick={() => setChosen(action)}
+        >
           {t(`complaintAction.${action}`)}
         </Button>
       ))}

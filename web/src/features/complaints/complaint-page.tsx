@@ -89,11 +89,12 @@ function CaseFacts({ complaint }: { complaint: Complaint }) {
 function HistoryEntry({ entry, unitId }: { entry: Entry; unitId: string }) {
   const { t } = useTranslation();
   const name = useColleagueName(unitId, entry.staff_id);
+  const doer = entry.actor.startsWith("worker:") ? t("complaint.byItself") : entry.actor;
   return (
     <Flex vertical>
       <Typography.Text>{historyLine(entry, t)}</Typography.Text>
       <Typography.Text type="secondary">
-        {formatInstant(entry.at)} · {name === "–" ? entry.actor : name}
+        {formatInstant(entry.at)} · {name === "–" ? doer : name}
       </Typography.Text>
       {entry.note && <Typography.Text>{entry.note}</Typography.Text>}
     </Flex>
@@ -115,7 +116,7 @@ export function ComplaintPage() {
   return (
     <Page
       title={complaint.data.complaint_number}
-      subtitle={
+      badge={
         <Tag color={COMPLAINT_COLORS[complaint.data.state]}>
           {t(`complaintState.${complaint.data.state}`)}
         </Tag>

@@ -72,23 +72,23 @@ function useColumns(): TableColumnsType<Complaint> {
         </Link>
       ),
     },
-    { title: t("complaint.kind"), dataIndex: "kind", render: (kind: string) => t(`complaintKind.${kind}`) },
     {
       title: t("complaint.state"),
       dataIndex: "state",
       render: (state: State) => <Tag color={COMPLAINT_COLORS[state]}>{t(`complaintState.${state}`)}</Tag>,
     },
-    { title: t("complaint.category"), dataIndex: "category", render: categoryTitle },
     {
       title: t("complaint.statutory"),
       dataIndex: "statutory",
-      render: (deadline: Deadline | null) => <DeadlineTag deadline={deadline} />,
+      render: (deadline: Deadline | null) => <DeadlineTag deadline={deadline} brief />,
     },
     {
       title: t("complaint.internal"),
       dataIndex: "internal",
-      render: (deadline: Deadline | null) => <DeadlineTag deadline={deadline} />,
+      render: (deadline: Deadline | null) => <DeadlineTag deadline={deadline} brief />,
     },
+    { title: t("complaint.category"), dataIndex: "category", render: categoryTitle },
+    { title: t("complaint.kind"), dataIndex: "kind", render: (kind: string) => t(`complaintKind.${kind}`) },
     { title: t("complaint.receivedAt"), dataIndex: "received_at", render: formatInstant },
   ];
 }

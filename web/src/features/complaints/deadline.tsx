@@ -22,16 +22,24 @@ export function urgency(
 
 const COLORS = { late: "red", soon: "orange", calm: "default" } as const;
 
-/** A due date that names its rule, since "due" alone does not say by whose clock. */
-export function DeadlineTag({ deadline }: { deadline: Deadline | null }) {
+/**
+ * A due date that names its rule, since "due" alone does not say by whose clock; where the place says that already, as
+ * a column of a list does, `brief` leaves the rule to whoever points at it.
+ */
+export function DeadlineTag({ deadline, brief = false }: { deadline: Deadline | null; brief?: boolean }) {
   const { t } = useTranslation();
   if (deadline === null) {
     return <span>–</span>;
   }
+  const hints = [
+    ...(brief ? [deadline.rule_id] : []),
+    ...(deadline.provisional ? [t("complaint.provisional")] : []),
+  ];
   return (
-    <Tooltip title={deadline.provisional ? t("complaint.provisional") : undefined}>
+    <Tooltip title={hints.length > 0 ? hints.join(" · ") : undefined}>
       <Tag color={COLORS[urgency(deadline, businessNow())]}>
-        {deadline.rule_id} · {deadline.due_on ?? formatInstant(deadline.due_at)}
+        {!brief && `${deadline.rule_id} · `}
+        {deadline.due_on ?? formatInstant(deadline.due_at)}
         {deadline.status !== "running" && ` · ${t(`clockStatus.${deadline.status}`)}`}
         {deadline.overdue && ` · ${t("complaint.overdue")}`}
       </Tag>

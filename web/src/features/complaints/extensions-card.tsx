@@ -108,7 +108,8 @@ export function ExtensionsCard({ complaintId, offers }: { complaintId: string; o
           <Flex key={extension.extension_id} justify="space-between" gap={8} wrap>
             <span>
               <Tag>{t(`extensionState.${extension.state}`)}</Tag>
-              {extension.code} · {formatInstant(extension.requested_at)}
+              {t(`extensionCode.${extension.code}`, { defaultValue: extension.code })} ·{" "}
+              {formatInstant(extension.requested_at)}
             </span>
             {extension.state === "requested" && mayApprove && (
               <Button

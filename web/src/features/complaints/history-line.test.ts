@@ -4,6 +4,11 @@ import { historyLine } from "./history-line";
 const words: Record<string, string> = {
   "history.received": "Received",
   "history.reject": "Found to be no complaint",
+  "history.overdue": "Ran overdue",
+  "history.decide": "Decided",
+  "complaint.internal": "Internal clock",
+  "outcomeOf.upheld": "Upheld",
+  "complaintState.decided": "Decided",
   "complaintState.received": "Received",
   "complaintState.not_a_complaint": "Not a complaint",
 };
@@ -18,4 +23,13 @@ test("what an event led to is said where it says more; an event without a word i
     "Found to be no complaint → Not a complaint",
   );
   expect(historyLine({ event: "assigned", to_state: null }, t)).toBe("assigned");
+});
+
+test("it is told which clock ran out, and what was decided", () => {
+  expect(historyLine({ event: "overdue", to_state: null, details: { clock: "internal" } }, t)).toBe(
+    "Ran overdue: Internal clock",
+  );
+  expect(historyLine({ event: "decide", to_state: "decided", details: { outcome: "upheld" } }, t)).toBe(
+    "Decided: Upheld",
+  );
 });

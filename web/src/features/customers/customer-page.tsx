@@ -208,16 +208,14 @@ export function CustomerPage() {
   return (
     <Page
       title={customer?.name ?? t("customer.title")}
-      subtitle={
+      badge={
         customer && (
-          <>
-            {customer.customer_number}{" "}
-            <Tag color={customer.status === "active" ? "green" : "default"}>
-              {t(`customerStatus.${customer.status}`)}
-            </Tag>
-          </>
+          <Tag color={customer.status === "active" ? "green" : "default"}>
+            {t(`customerStatus.${customer.status}`)}
+          </Tag>
         )
       }
+      subtitle={customer?.customer_number}
       actions={
         <>
           <ComplaintIntake customerId={customerId} />

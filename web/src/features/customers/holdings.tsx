@@ -23,8 +23,6 @@ export function AccountsTable({ accounts }: { accounts: readonly Account[] }) {
         </>
       ),
     },
-    { title: t("holding.code"), dataIndex: "product_code" },
-    { title: t("holding.role"), dataIndex: "holder_role", render: (role: string) => t(`holderRole.${role}`) },
     {
       title: t("holding.balance"),
       dataIndex: "balance",
@@ -37,6 +35,8 @@ export function AccountsTable({ accounts }: { accounts: readonly Account[] }) {
         </span>
       ),
     },
+    { title: t("holding.code"), dataIndex: "product_code" },
+    { title: t("holding.role"), dataIndex: "holder_role", render: (role: string) => t(`holderRole.${role}`) },
     {
       title: t("holding.businessDate"),
       dataIndex: "balance",

@@ -7,7 +7,12 @@ import { currentLanguage, type Language, setLanguage } from "../../i18n";
 export function LoginPage() {
   const { t } = useTranslation();
   return (
-    <Flex component="main" align="center" justify="center" style={{ minHeight: "100vh", padding: 16 }}>
+    <Flex
+      component="main"
+      align="center"
+      justify="center"
+      style={{ boxSizing: "border-box", minHeight: "100vh", padding: 16 }}
+    >
       <section className="panel" style={{ width: "100%", maxWidth: 420 }}>
         <Flex vertical gap={20}>
           <Flex align="center" gap={12}>

@@ -27,6 +27,7 @@ function open(permissions: string[]) {
     outbox: { depth: 0, oldest_seconds: null },
     open_dead_letters: 0,
     parked_messages: 0,
+    failing_timers: 0,
     consumers: [RUNNING, STOPPED],
   };
   render(

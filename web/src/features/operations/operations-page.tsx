@@ -97,15 +97,18 @@ export function ServiceCard({ state }: { state: State }) {
         <Typography.Text type="secondary">{t("operations.down")}</Typography.Text>
       ) : (
         <Flex vertical gap={12}>
-          <Row gutter={8}>
-            <Col span={8}>
+          <Row gutter={[8, 8]}>
+            <Col xs={12} sm={6}>
               <Statistic title={t("operations.outboxDepth")} value={formatCount(health.outbox.depth)} />
             </Col>
-            <Col span={8}>
+            <Col xs={12} sm={6}>
               <Statistic title={t("operations.deadLetters")} value={formatCount(health.open_dead_letters)} />
             </Col>
-            <Col span={8}>
+            <Col xs={12} sm={6}>
               <Statistic title={t("operations.parked")} value={formatCount(health.parked_messages)} />
+            </Col>
+            <Col xs={12} sm={6}>
+              <Statistic title={t("operations.failingTimers")} value={formatCount(health.failing_timers)} />
             </Col>
           </Row>
           <Table

@@ -95,7 +95,7 @@ function ComplaintsCard({
             {complaint.complaint_number}
           </Link>
           <Tag color={COMPLAINT_COLORS[complaint.state]}>{t(`complaintState.${complaint.state}`)}</Tag>
-          <DeadlineTag deadline={complaint.statutory} />
+          <DeadlineTag deadline={complaint.statutory} brief />
           <Typography.Text type="secondary">{categoryTitle(complaint.category)}</Typography.Text>
         </Flex>
       )}

@@ -200,6 +200,10 @@ export const codes: typeof chinese = {
     paused: "paused",
     stopped: "stopped",
   },
+  extensionCode: {
+    complex: "Complex case",
+    exceptional: "Exceptional case",
+  },
   extensionState: {
     requested: "Requested",
     approved: "Approved, notice due",

@@ -193,6 +193,10 @@ export const codes = {
     paused: "已中止",
     stopped: "已停止",
   },
+  extensionCode: {
+    complex: "情况复杂",
+    exceptional: "特别复杂",
+  },
   extensionState: {
     requested: "待批准",
     approved: "已批准，待告知",
