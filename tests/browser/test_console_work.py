@@ -41,6 +41,13 @@ async def test_a_handler_accepts_a_case_and_sees_both_clocks(house: House, bank:
         await expect(main.get_by_role("button", name="Investigate")).to_be_visible(timeout=PATIENCE)
 
 
+async def test_a_handler_is_shown_no_section_that_is_closed_to_handlers(house: House, bank: Bank) -> None:
+    async with house.visitor("handler", language="en", path=f"/customers/{bank.customer_id}") as handler:
+        titles = handler.page.locator("main .ant-card-head-title")
+        await expect(titles.filter(has_text="Holdings")).to_be_visible(timeout=PATIENCE)
+        assert not {"Tier and segments", "Campaigns"} & set(await titles.all_inner_texts())
+
+
 async def test_a_marketer_is_told_why_someone_belongs_to_a_segment(house: House, bank: Bank) -> None:
     async with house.visitor("marketer", language="en", path=f"/segments/{bank.segment_id}") as marketer:
         await marketer.page.get_by_role("button", name="Explain").first.click()

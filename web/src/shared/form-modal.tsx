@@ -109,7 +109,11 @@ export function FormModal<Values extends object, Outcome>({
       style={{ top: 48 }}
       styles={{ body: { paddingTop: 8 } }}
     >
-      {refusal && <ProblemAlert error={new ProblemError(refusal)} />}
+      {refusal && (
+        <div style={{ marginBottom: 12 }}>
+          <ProblemAlert error={new ProblemError(refusal)} />
+        </div>
+      )}
       {outcome === undefined || after === undefined ? (
         <>
           {notice && <Alert type="info" showIcon title={notice} style={{ marginBottom: 12 }} />}

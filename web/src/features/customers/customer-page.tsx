@@ -161,6 +161,7 @@ function CampaignList({ campaigns }: { campaigns: Campaigns }) {
   );
 }
 
+/** What the reader may see; a section that is closed to a role is not one that cannot be had. */
 function Sections({ overview }: { overview: Overview }) {
   const { t } = useTranslation();
   return (
@@ -178,15 +179,21 @@ function Sections({ overview }: { overview: Overview }) {
       </Col>
       <Col xs={24} xl={10}>
         <Flex vertical gap={16}>
-          <SectionCard title={t("customer.belonging")} section={overview.segments}>
-            {(belonging) => <BelongingFacts belonging={belonging} />}
-          </SectionCard>
-          <SectionCard title={t("rooms.complaints")} section={overview.complaints}>
-            {(complaints) => <ComplaintList complaints={complaints} />}
-          </SectionCard>
-          <SectionCard title={t("rooms.campaigns")} section={overview.campaigns}>
-            {(campaigns) => <CampaignList campaigns={campaigns} />}
-          </SectionCard>
+          <Permitted permission="segment:read">
+            <SectionCard title={t("customer.belonging")} section={overview.segments}>
+              {(belonging) => <BelongingFacts belonging={belonging} />}
+            </SectionCard>
+          </Permitted>
+          <Permitted permission="complaint:read">
+            <SectionCard title={t("rooms.complaints")} section={overview.complaints}>
+              {(complaints) => <ComplaintList complaints={complaints} />}
+            </SectionCard>
+          </Permitted>
+          <Permitted permission="campaign:read">
+            <SectionCard title={t("rooms.campaigns")} section={overview.campaigns}>
+              {(campaigns) => <CampaignList campaigns={campaigns} />}
+            </SectionCard>
+          </Permitted>
         </Flex>
       </Col>
     </Row>

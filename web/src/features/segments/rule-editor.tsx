@@ -205,7 +205,7 @@ function ConditionFields({ place, onRemove }: { place: Place; onRemove: (() => v
   const condition = Form.useWatch<Condition | undefined>(place.inForm);
   const fact = condition?.fact ?? "product";
   return (
-    <Flex gap={8} align="flex-start" wrap>
+    <Flex gap={8} align="flex-start" wrap className="condition">
       <Field place={place} name={["fact"]} label={t("builder.fact")} width={140} required>
         <Select
           options={FACTS.map((value) => ({ value, label: t(`fact.${value}`) }))}
