@@ -55,7 +55,7 @@ class Suite(Visitors):
         return self._customers[source_id]
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="session")
 def berka() -> Iterator[Any]:
     """The files, read by DuckDB alone."""
     if not FILES.exists():
@@ -75,7 +75,7 @@ def _kehu(data: Path) -> Callable[..., str]:
     return run
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="session")
 def suite(berka: Any) -> Iterator[Suite]:
     """A suite that begins on the morning of 1999-01-01 and has taken in the Berka bank."""
     assert berka.counts()["movement"] > 0

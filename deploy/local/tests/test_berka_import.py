@@ -204,7 +204,8 @@ def test_every_ledger_of_the_bank_chains_within_a_tenth(berka: BerkaFiles) -> No
 @needs_data
 def test_one_broken_line_in_the_middle_of_the_real_files_is_found(tmp_path: Path) -> None:
     copied = tmp_path / "berka"
-    shutil.copytree(DATA, copied)
+    # Without their modes: the real files may be read-only.
+    shutil.copytree(DATA, copied, copy_function=shutil.copyfile)
     path = copied / "trans_feup_30200.csv"
     lines = path.read_text(encoding="ascii").splitlines()
     lines[15_000] = lines[15_000].replace(";", ",", 1)

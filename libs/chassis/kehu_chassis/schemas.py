@@ -7,16 +7,27 @@ defaults, so that an answer always has all its fields.
 from __future__ import annotations
 
 import re
+from datetime import date
 from typing import Annotated, Any, Final
 
 import asyncpg
-from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    StringConstraints,
+    field_validator,
+    model_validator,
+)
 from pydantic_core import PydanticCustomError
 
-__all__ = ["CodeText", "In", "Line", "Narrative", "Out", "refuse_control_characters"]
+__all__ = ["CodeText", "Day", "In", "Line", "Moment", "Narrative", "Out", "refuse_control_characters"]
 
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _LINE_BREAK: Final = re.compile(r"[\t\r\n]")
+_WRITTEN_DATE: Final = re.compile(r"\s*\d{4}-\d{2}-\d{2}")
 
 
 def refuse_control_characters(value: Any) -> Any:
@@ -43,6 +54,19 @@ def _refuse_line_breaks(value: str) -> str:
         raise PydanticCustomError("line_break", "Line breaks are not allowed")
     return value
 
+
+def _refuse_numbers(value: Any) -> Any:
+    # Left alone, pydantic takes a number, and a text that is one, for seconds since 1970.
+    if isinstance(value, int | float) or (isinstance(value, str) and not _WRITTEN_DATE.match(value)):
+        raise PydanticCustomError("date_parsing", "Must be written as RFC 3339 has it, with year, month and day")
+    return value
+
+
+Moment = Annotated[AwareDatetime, BeforeValidator(_refuse_numbers)]
+"""An instant that a caller states, with its zone: 2026-03-02T09:00:00+08:00."""
+
+Day = Annotated[date, BeforeValidator(_refuse_numbers)]
+"""A date that a caller states: 2026-03-02."""
 
 Line = Annotated[
     str,

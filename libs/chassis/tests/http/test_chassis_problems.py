@@ -10,14 +10,14 @@ from uuid import UUID
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 from sqlalchemy import Column, Integer, MetaData, Table, Text, select
 from sqlalchemy.dialects import postgresql
 
 from kehu_chassis.errors import language_of
 from kehu_chassis.paging import BadCursor, PageQuery, decode_cursor, encode_cursor, keyset, page_rows
 from kehu_chassis.problems import Conflict, NotFound, Problem, ValidationProblem, problem_body, problems
-from kehu_chassis.schemas import In, Line, Out
+from kehu_chassis.schemas import Day, In, Line, Moment, Out
 
 
 def test_a_problem_is_told_in_both_languages() -> None:
@@ -205,3 +205,17 @@ def test_an_answer_is_built_from_mapping_or_object_and_drops_what_it_does_not_kn
     assert answer.model_dump_json() == (
         '{"thing_id":"00000000-0000-0000-0000-000000000001","day":"2026-03-02","at":"2026-03-02T01:00:00Z"}'
     )
+
+
+@pytest.mark.parametrize("stated", [Moment, Day])
+@pytest.mark.parametrize("value", [0, 86_400, 1.5, True, "0", "86400", "-1.0485003973359132e-256", " 1700000000 "])
+def test_a_number_is_neither_a_moment_nor_a_day(stated: Any, value: object) -> None:
+    with pytest.raises(ValidationError) as refused:
+        TypeAdapter(stated).validate_python(value)
+    assert refused.value.errors()[0]["type"] == "date_parsing"
+
+
+def test_a_moment_and_a_day_are_written_as_rfc_3339_has_them() -> None:
+    moment = TypeAdapter(Moment).validate_json('"2026-03-02T09:00:00+08:00"')
+    assert moment == datetime(2026, 3, 2, 1, tzinfo=UTC)
+    assert TypeAdapter(Day).validate_json('"2026-03-02"') == date(2026, 3, 2)

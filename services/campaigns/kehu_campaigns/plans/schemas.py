@@ -7,11 +7,11 @@ from decimal import Decimal
 from typing import Annotated, Self
 from uuid import UUID
 
-from pydantic import AwareDatetime, Field, model_validator
+from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from kehu_campaigns.plans.rules import CampaignState
-from kehu_chassis.schemas import CodeText, In, Line, Narrative, Out
+from kehu_chassis.schemas import CodeText, In, Line, Moment, Narrative, Out
 from kehu_contracts.codes import Channel, Purpose
 
 __all__ = ["AudienceIn", "AudienceOut", "CampaignChangeIn", "CampaignIn", "CampaignOut", "RejectionIn", "ReviewIn"]
@@ -55,9 +55,9 @@ class CampaignIn(In):
     message: Message
     audience: AudienceIn
     holdout_basis_points: HoldoutBasisPoints = 0
-    starts_at: AwareDatetime | None = None
+    starts_at: Moment | None = None
     """Now when it is not given."""
-    ends_at: AwareDatetime
+    ends_at: Moment
     conversion_window_days: WindowDays = 30
     target_conversions: TargetConversions | None = None
     target_amount: TargetAmount | None = None
@@ -73,8 +73,8 @@ class CampaignChangeIn(In):
     message: Message | None = None
     audience: AudienceIn | None = None
     holdout_basis_points: HoldoutBasisPoints | None = None
-    starts_at: AwareDatetime | None = None
-    ends_at: AwareDatetime | None = None
+    starts_at: Moment | None = None
+    ends_at: Moment | None = None
     conversion_window_days: WindowDays | None = None
     target_conversions: TargetConversions | None = None
     target_amount: TargetAmount | None = None

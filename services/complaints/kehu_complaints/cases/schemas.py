@@ -6,9 +6,9 @@ from datetime import date, datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import AwareDatetime, Field
+from pydantic import Field
 
-from kehu_chassis.schemas import CodeText, In, Narrative, Out
+from kehu_chassis.schemas import CodeText, In, Moment, Narrative, Out
 from kehu_complaints.cases.data import OTHER
 from kehu_complaints.cases.rules import Kind
 from kehu_contracts.codes import Channel, ComplaintAction, ComplaintState
@@ -34,7 +34,7 @@ __all__ = [
 ]
 
 OccurredAt = Annotated[
-    AwareDatetime | None,
+    Moment | None,
     Field(description="When it happened, if not just now: not in the future, not before the last entry of the ledger"),
 ]
 
@@ -50,7 +50,7 @@ class ComplaintIn(In):
         UUID | None, Field(description="Who handles it; by default the customer's owning unit, else the caller's own")
     ] = None
     narrative: Annotated[Narrative, Field(description="What the complainant says; kept encrypted")]
-    received_at: Annotated[AwareDatetime | None, Field(description="When the bank received it, if not just now")] = None
+    received_at: Annotated[Moment | None, Field(description="When the bank received it, if not just now")] = None
     accused_staff_id: Annotated[UUID | None, Field(description="Whom it is about; kept from the case")] = None
 
 

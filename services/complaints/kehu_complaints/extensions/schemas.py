@@ -6,9 +6,9 @@ from datetime import datetime
 from typing import Annotated, Literal
 from uuid import UUID
 
-from pydantic import AwareDatetime, Field
+from pydantic import Field
 
-from kehu_chassis.schemas import CodeText, In, Narrative, Out
+from kehu_chassis.schemas import CodeText, In, Moment, Narrative, Out
 from kehu_contracts.codes import Channel
 
 __all__ = ["ApprovalIn", "ExtensionIn", "ExtensionListOut", "ExtensionOut", "NoticeIn", "RefusalIn"]
@@ -25,7 +25,7 @@ class NoticeIn(In):
     """The complainant was told of the extension."""
 
     channel: Channel
-    occurred_at: Annotated[AwareDatetime | None, Field(description="When, if not just now")] = None
+    occurred_at: Annotated[Moment | None, Field(description="When, if not just now")] = None
 
 
 class ApprovalIn(In):

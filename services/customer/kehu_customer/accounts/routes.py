@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import date
 from typing import Annotated
 from uuid import UUID
 
@@ -11,6 +10,7 @@ from fastapi import Query
 from kehu_chassis.http import Tx, router
 from kehu_chassis.paging import CursorQuery, Page, PageRows
 from kehu_chassis.problems import problems
+from kehu_chassis.schemas import Day
 from kehu_contracts.codes import ProductClass, TransactionKind
 from kehu_customer.accounts import queries
 from kehu_customer.accounts.queries import TransactionFilter
@@ -41,8 +41,8 @@ async def list_transactions(  # noqa: PLR0913, PLR0917  a route names all that i
     _reader: CustomerReader,
     tx: Tx,
     page: CursorQuery,
-    since: Annotated[date | None, Query(alias="from", description="First business date")] = None,
-    until: Annotated[date | None, Query(alias="to", description="Last business date")] = None,
+    since: Annotated[Day | None, Query(alias="from", description="First business date")] = None,
+    until: Annotated[Day | None, Query(alias="to", description="Last business date")] = None,
     account_id: UUID | None = None,
     kind: TransactionKind | None = None,
 ) -> PageRows:

@@ -6,9 +6,9 @@ from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
-from pydantic import AwareDatetime, Field, StringConstraints
+from pydantic import Field, StringConstraints
 
-from kehu_chassis.schemas import In, Line, Out
+from kehu_chassis.schemas import In, Line, Moment, Out
 from kehu_contracts.codes import Channel, ConsentStatus, Purpose
 from kehu_customer.consents.rules import LawfulBasis, Verdict
 
@@ -29,7 +29,7 @@ class ConsentIn(In):
         description="Version of the privacy notice that was shown"
     )
     proof: Line = Field(description="Where the proof lies: number of a form, a recording, a log line")
-    effective_at: AwareDatetime | None = Field(default=None, description="Now unless given; never in the future")
+    effective_at: Moment | None = Field(default=None, description="Now unless given; never in the future")
 
 
 class ConsentOut(Out):

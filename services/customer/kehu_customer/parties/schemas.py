@@ -9,7 +9,7 @@ from uuid import UUID
 from pydantic import Field, StringConstraints, field_validator
 from pydantic_core import PydanticCustomError
 
-from kehu_chassis.schemas import In, Line, Out
+from kehu_chassis.schemas import Day, In, Line, Out
 from kehu_contracts.codes import CustomerStatus, Gender, PartyKind
 from kehu_contracts.customer import StandingConsent
 from kehu_customer.identity.rules import DocumentStanding
@@ -59,8 +59,8 @@ class DocumentIn(In):
     type: DocumentType
     number: Annotated[str, StringConstraints(min_length=1, max_length=40)]
     issuer: Line | None = None
-    valid_from: date | None = None
-    valid_until: date | None = None
+    valid_from: Day | None = None
+    valid_until: Day | None = None
     long_term: bool = False
     verified: bool = Field(default=False, description="Seen by the caller, in the original")
 
@@ -79,15 +79,13 @@ class CustomerIn(In):
     latin_name: Line | None = None
     former_name: Line | None = None
     gender: Gender = Gender.UNKNOWN
-    birth_date: date | None = Field(
-        default=None, description="Of a company or institution, the day of its registration"
-    )
+    birth_date: Day | None = Field(default=None, description="Of a company or institution, the day of its registration")
     nationality: Country | None = Field(default=None, description="ISO 3166-1")
     industry: Code | None = Field(default=None, description="GB/T 4754")
     occupation: Code | None = Field(default=None, description="GB/T 6565")
     employer: Line | None = None
     language: Language = "zh"
-    customer_since: date | None = Field(default=None, description="Today unless given")
+    customer_since: Day | None = Field(default=None, description="Today unless given")
     unit_id: UUID | None = Field(default=None, description="The owning unit; the caller's own unless given")
     primary_rm_id: UUID | None = None
     contact_points: Annotated[tuple[ContactPointIn, ...], Field(max_length=20)] = ()
@@ -109,7 +107,7 @@ class CustomerChangeIn(In):
 
     status: CustomerStatus | None = None
     gender: Gender | None = None
-    birth_date: date | None = None
+    birth_date: Day | None = None
     nationality: Country | None = None
     industry: Code | None = None
     occupation: Code | None = None

@@ -6,9 +6,7 @@ from datetime import datetime
 from typing import Any, Literal
 from uuid import UUID
 
-from pydantic import AwareDatetime
-
-from kehu_chassis.schemas import In, Narrative, Out
+from kehu_chassis.schemas import In, Moment, Narrative, Out
 from kehu_contracts.codes import Channel
 
 __all__ = ["EntryType", "InteractionIn", "InteractionKind", "InteractionOut", "TimelineEntryOut"]
@@ -41,7 +39,7 @@ class InteractionIn(In):
     kind: InteractionKind
     channel: Channel
     direction: Literal["inbound", "outbound"]
-    occurred_at: AwareDatetime | None = None
+    occurred_at: Moment | None = None
     note: Narrative | None = None
 
 

@@ -6,11 +6,11 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import Query
-from pydantic import AwareDatetime
 
 from kehu_chassis.auth import Principal
 from kehu_chassis.http import Now, Tx, requires, router
 from kehu_chassis.problems import problems
+from kehu_chassis.schemas import Moment
 from kehu_contracts.access import Permission
 from kehu_segmentation.features import queries
 from kehu_segmentation.features.schemas import FeaturesOut
@@ -19,7 +19,7 @@ __all__ = ["AsOf", "routes"]
 
 routes = router("/customers", tags=["features"])
 Reader = Annotated[Principal, requires(Permission.SEGMENT_READ)]
-AsOf = Annotated[AwareDatetime | None, Query(description="A moment with its zone; now when it is not given")]
+AsOf = Annotated[Moment | None, Query(description="A moment with its zone; now when it is not given")]
 
 
 @routes.get("/{customer_id}/features", response_model=FeaturesOut, responses=problems(404))

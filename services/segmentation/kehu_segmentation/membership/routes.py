@@ -6,12 +6,12 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import Query
-from pydantic import AwareDatetime
 
 from kehu_chassis.auth import Principal
 from kehu_chassis.http import Now, Tx, requires, router
 from kehu_chassis.paging import CursorQuery, Page, PageRows
 from kehu_chassis.problems import problems
+from kehu_chassis.schemas import Moment
 from kehu_contracts.access import Permission
 from kehu_segmentation.membership import queries
 from kehu_segmentation.membership.schemas import CustomerSegmentsOut, ExplanationOut, MemberOut
@@ -21,7 +21,7 @@ __all__ = ["customer_routes", "routes"]
 routes = router("/segments", tags=["membership"])
 customer_routes = router("/customers", tags=["membership"])
 Reader = Annotated[Principal, requires(Permission.SEGMENT_READ)]
-AsOf = Annotated[AwareDatetime | None, Query(description="A moment with its zone; now when it is not given")]
+AsOf = Annotated[Moment | None, Query(description="A moment with its zone; now when it is not given")]
 
 
 @routes.get("/{segment_id}/members", response_model=Page[MemberOut], responses=problems(404))

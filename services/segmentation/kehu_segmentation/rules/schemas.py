@@ -6,7 +6,6 @@ What each node means, with its windows and its NULLs, stands in the service's RE
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import date
 from decimal import Decimal
 from typing import Annotated, Any, Final, Literal, TypeVar
 from uuid import UUID
@@ -14,6 +13,7 @@ from uuid import UUID
 from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, Tag, TypeAdapter, model_validator
 from pydantic_core import PydanticCustomError
 
+from kehu_chassis.schemas import Day
 from kehu_contracts.codes import CustomerStatus, Gender, PartyKind, ProductClass, TransactionKind
 
 __all__ = [
@@ -158,8 +158,8 @@ class CustomerSinceRule(_Attribute):
 
     name: Literal["customer_since"]
     operator: Ordering
-    value: date | None = None
-    values: Values[date] | None = None
+    value: Day | None = None
+    values: Values[Day] | None = None
 
 
 class TenureRule(_Attribute):
