@@ -13,7 +13,7 @@ from bench.pace import Pace
 from bench.report import Measurement
 from bench.services import reads, serving
 from kehu_chassis.crypto import create_wrapping_key_file
-from kehu_chassis.testing.plugin import free_port
+from kehu_chassis.testing.servers import free_port
 from kehu_gateway.main import DEFINITION
 
 __all__ = ["gateway", "measure"]

@@ -23,8 +23,7 @@ from kehu_chassis import migrations
 from kehu_chassis.crypto import create_key_file
 from kehu_chassis.definition import ServiceDefinition
 from kehu_chassis.provision import ensure_database, ensure_schema, role_name
-from kehu_chassis.testing.plugin import free_port
-from kehu_chassis.testing.servers import KafkaServer, PostgresServer
+from kehu_chassis.testing.servers import KafkaServer, PostgresServer, free_port
 from kehu_chassis.testing.tokens import AUDIENCE, ISSUER, TestIssuer
 
 __all__ = ["ROOT", "House", "open_house"]

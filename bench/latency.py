@@ -17,7 +17,7 @@ from bench.inbox import Batch, consuming
 from bench.pace import Pace
 from bench.report import Measurement, exponent
 from kehu_chassis.kafka import Kafka, create_topics
-from kehu_chassis.testing.plugin import free_port
+from kehu_chassis.testing.servers import free_port
 from kehu_complaints.main import DEFINITION as COMPLAINTS
 from kehu_contracts.topics import TOPICS
 from kehu_customer.main import DEFINITION as CUSTOMER

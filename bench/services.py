@@ -18,7 +18,7 @@ from bench.house import House
 from bench.load import load, raw_request
 from bench.pace import Pace
 from bench.report import Measurement, exponent
-from kehu_chassis.testing.plugin import free_port
+from kehu_chassis.testing.servers import free_port
 from kehu_chassis.testing.tokens import ISSUER
 
 __all__ = ["measure", "posts", "reads", "serving"]

@@ -23,7 +23,7 @@ from packaging.utils import canonicalize_name
 
 from kehu_chassis.crypto import create_key_file
 from kehu_chassis.provision import ensure_database, ensure_schema
-from kehu_chassis.testing.plugin import free_port
+from kehu_chassis.testing.servers import free_port
 
 ROOT = Path(__file__).parents[2]
 LIBRARIES = {"kehu-contracts": ROOT / "libs/contracts", "kehu-chassis": ROOT / "libs/chassis"}

@@ -23,7 +23,7 @@ from aiohttp import web
 from kehu_chassis.crypto import create_key_file
 from kehu_chassis.kafka import Kafka, create_topics
 from kehu_chassis.testing.databases import ServiceDatabase, copied_database, ensure_template
-from kehu_chassis.testing.plugin import free_port
+from kehu_chassis.testing.servers import free_port
 from kehu_chassis.testing.tokens import AUDIENCE, ISSUER, default_issuer
 from kehu_contracts.access import Role
 from kehu_contracts.topics import TOPICS

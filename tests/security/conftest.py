@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from kehu_chassis.crypto import create_wrapping_key_file
 from kehu_chassis.testing.databases import ServiceDatabase, copied_database, ensure_template
-from kehu_chassis.testing.plugin import free_port
+from kehu_chassis.testing.servers import free_port
 from kehu_gateway.main import DEFINITION
 
 CONSOLE: Final = (

@@ -5,14 +5,13 @@ from __future__ import annotations
 import contextlib
 import http.client
 import signal
-import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Final
 
-from kehu_chassis.testing.servers import tethered
+from kehu_chassis.testing.servers import free_port, tethered
 from kehu_local.plan import HOST
 
 __all__ = ["SuiteProcess", "free_ports", "lives", "wait_for"]
@@ -39,11 +38,7 @@ def lives(pid: int) -> bool:
 
 def free_ports(names: Iterable[str]) -> dict[str, int]:
     """A free port for each name."""
-    with contextlib.ExitStack() as stack:
-        probes = {name: stack.enter_context(socket.socket()) for name in names}
-        for probe in probes.values():
-            probe.bind((HOST, 0))
-        return {name: probe.getsockname()[1] for name, probe in probes.items()}
+    return {name: free_port() for name in names}
 
 
 class SuiteProcess:

@@ -15,7 +15,7 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from kehu_chassis.testing.servers import KafkaServer, PostgresServer, ServerFailed
+from kehu_chassis.testing.servers import KafkaServer, PostgresServer, ServerFailed, free_port
 
 HOLD = """
 import sys, time
@@ -33,13 +33,6 @@ def folder() -> Iterator[Path]:
     """Not below pytest's own folders: each run of pytest sets their modes anew, under another user's feet."""
     with tempfile.TemporaryDirectory(prefix="kehu-servers-") as made:
         yield Path(made)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def _wait_for(condition: Callable[[], bool], what: str) -> None:
@@ -67,7 +60,7 @@ async def _number(server: PostgresServer, statement: str) -> int:
 
 @pytest.mark.anyio
 async def test_what_was_committed_is_there_after_a_stop_and_a_start(folder: Path) -> None:
-    server = PostgresServer(folder / "data", _free_port())
+    server = PostgresServer(folder / "data", free_port())
     with server:
         assert await _number(server, "CREATE TABLE kept AS SELECT 7 AS n; ") is None
     with server:
@@ -76,7 +69,7 @@ async def test_what_was_committed_is_there_after_a_stop_and_a_start(folder: Path
 
 @pytest.mark.anyio
 async def test_a_password_is_asked_for_when_one_was_set(folder: Path) -> None:
-    with PostgresServer(folder / "data", _free_port(), password="correct") as server:
+    with PostgresServer(folder / "data", free_port(), password="correct") as server:
         assert await _number(server, "SELECT 1") == 1
         server.password = "wrong"
         with pytest.raises(asyncpg.InvalidPasswordError):
@@ -98,17 +91,17 @@ def test_a_taken_port_is_named_and_nothing_is_started(folder: Path) -> None:
 def test_an_unreadable_folder_is_named(folder: Path) -> None:
     (folder / "data").mkdir(mode=0)
     with pytest.raises(ServerFailed, match="cannot be used"):
-        PostgresServer(folder / "data", _free_port()).start()
+        PostgresServer(folder / "data", free_port()).start()
 
 
 def test_a_data_folder_that_is_a_file_is_named(folder: Path) -> None:
     (folder / "data").write_text("")
     with pytest.raises(ServerFailed, match="The data folder of PostgreSQL cannot be used"):
-        PostgresServer(folder / "data", _free_port()).start()
+        PostgresServer(folder / "data", free_port()).start()
 
 
 def test_a_server_ends_with_the_process_that_started_it_even_when_that_is_killed(folder: Path) -> None:
-    command = [sys.executable, "-c", HOLD, str(folder / "data"), str(_free_port())]
+    command = [sys.executable, "-c", HOLD, str(folder / "data"), str(free_port())]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as parent:
         assert parent.stdout is not None
         server = int(parent.stdout.readline())
@@ -118,7 +111,7 @@ def test_a_server_ends_with_the_process_that_started_it_even_when_that_is_killed
 
 
 def test_a_server_left_over_by_another_process_is_ended_first(folder: Path) -> None:
-    port = _free_port()
+    port = free_port()
     command = [sys.executable, "-c", HOLD, str(folder / "data"), str(port)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as parent:
         assert parent.stdout is not None
@@ -130,7 +123,7 @@ def test_a_server_left_over_by_another_process_is_ended_first(folder: Path) -> N
 
 
 def test_a_stale_pid_file_that_names_a_foreign_process_does_not_block(folder: Path) -> None:
-    server = PostgresServer(folder / "data", _free_port())
+    server = PostgresServer(folder / "data", free_port())
     with server:
         pass
     (folder / "data" / "postmaster.pid").write_text(f"{os.getpid()}\n{folder}\n")
@@ -140,8 +133,8 @@ def test_a_stale_pid_file_that_names_a_foreign_process_does_not_block(folder: Pa
 
 def test_a_broker_starts_stops_and_ends_its_leftover(folder: Path, pytestconfig: pytest.Config) -> None:
     jars = pytestconfig.rootpath / ".local" / "jars"
-    port = _free_port()
-    broker = KafkaServer(folder / "data", port, jars, controller_port=_free_port(), heap="256m")
+    port = free_port()
+    broker = KafkaServer(folder / "data", port, jars, controller_port=free_port(), heap="256m")
     with broker:
         pid = broker.pid
         assert pid is not None
@@ -154,4 +147,4 @@ def test_a_broker_starts_stops_and_ends_its_leftover(folder: Path, pytestconfig:
 
 def test_a_broker_without_jars_tells_how_to_fetch_them(folder: Path) -> None:
     with pytest.raises(ServerFailed, match="make jars"):
-        KafkaServer(folder / "data", _free_port(), folder / "none").start()
+        KafkaServer(folder / "data", free_port(), folder / "none").start()

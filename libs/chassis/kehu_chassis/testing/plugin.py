@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import socket
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
@@ -34,7 +33,7 @@ from kehu_chassis.kafka import Kafka
 from kehu_chassis.testing.databases import ServiceDatabase, copied_database, ensure_template
 from kehu_chassis.testing.events import Deliver, outbox_events
 from kehu_chassis.testing.http import TestApp, open_test_app, test_settings
-from kehu_chassis.testing.servers import KafkaServer, PostgresServer
+from kehu_chassis.testing.servers import KafkaServer, PostgresServer, free_port
 from kehu_chassis.timers import Timers
 from kehu_contracts.access import Role
 from kehu_contracts.base import Contract
@@ -94,14 +93,6 @@ def _kafka_bootstrap(config: pytest.Config) -> str:
 def jars_folder(config: pytest.Config) -> Path:
     """Where `make jars` puts the broker's jars."""
     return config.rootpath / ".local" / "jars"
-
-
-def free_port() -> int:
-    """A port on which nothing listens."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def _folder(name: str) -> Path:

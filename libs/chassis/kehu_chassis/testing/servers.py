@@ -6,7 +6,16 @@ process that started them. Their programs come from packages that only tests and
 """
 
 from kehu_chassis.testing._kafka import KafkaServer
+from kehu_chassis.testing._ports import free_port
 from kehu_chassis.testing._postgres import PostgresServer, postgres_programs
 from kehu_chassis.testing._server import ServerFailed, require_free_port, tethered
 
-__all__ = ["KafkaServer", "PostgresServer", "ServerFailed", "postgres_programs", "require_free_port", "tethered"]
+__all__ = [
+    "KafkaServer",
+    "PostgresServer",
+    "ServerFailed",
+    "free_port",
+    "postgres_programs",
+    "require_free_port",
+    "tethered",
+]

@@ -18,9 +18,9 @@ from kehu_chassis.database import TRANSIENT, Database
 from kehu_chassis.kafka import Kafka, create_topics
 from kehu_chassis.relay import Relay
 from kehu_chassis.testing.databases import copied_database, ensure_template
-from kehu_chassis.testing.plugin import FAST, Eventually, free_port, jars_folder
+from kehu_chassis.testing.plugin import FAST, Eventually, jars_folder
 from kehu_chassis.testing.probe import DEFINITION, TOPIC, Probe
-from kehu_chassis.testing.servers import KafkaServer, PostgresServer
+from kehu_chassis.testing.servers import KafkaServer, PostgresServer, free_port
 from kehu_contracts.topics import TOPICS
 
 

@@ -18,8 +18,9 @@ from kehu_chassis.database import Database
 from kehu_chassis.kafka import Kafka, create_topics
 from kehu_chassis.message import Message, from_headers
 from kehu_chassis.relay import Relay
-from kehu_chassis.testing.plugin import Eventually, OutboxRows, free_port
+from kehu_chassis.testing.plugin import Eventually, OutboxRows
 from kehu_chassis.testing.probe import TOPIC, Probe
+from kehu_chassis.testing.servers import free_port
 from kehu_contracts.topics import TOPICS
 
 

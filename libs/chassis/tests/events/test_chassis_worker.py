@@ -22,8 +22,9 @@ from kehu_chassis.definition import Runtime
 from kehu_chassis.kafka import Kafka, create_topics
 from kehu_chassis.testing.databases import ServiceDatabase
 from kehu_chassis.testing.http import test_settings as settings_for
-from kehu_chassis.testing.plugin import Eventually, OutboxRows, free_port
+from kehu_chassis.testing.plugin import Eventually, OutboxRows
 from kehu_chassis.testing.probe import DEFINITION, TOPIC, Probe, ProbeSettings
+from kehu_chassis.testing.servers import free_port
 from kehu_chassis.timers import schedule
 from kehu_chassis.worker import Worker
 from kehu_contracts.topics import TOPICS
