@@ -25,7 +25,7 @@ def containers() -> Iterator[Containers]:
     suite = Containers(free_ports(["gateway"])["gateway"])
     suite.compose("down", "--volumes", "--remove-orphans")
     try:
-        suite.compose("build")
+        suite.compose("--profile", "operator", "build")
         try:
             suite.up()
         except AssertionError:

@@ -94,6 +94,11 @@ class Containers:
         """What a command prints inside the first container of a service."""
         return self.compose("exec", "--no-TTY", service, *command, told=told)
 
+    def operate(self, *command: str, container: str = "operator", mounted: str | None = None) -> str:
+        """What a command of the operator prints; `mounted` is a folder that it sees as /backup, as `-v` names it."""
+        mounts = ("--volume", mounted) if mounted else ()
+        return self.compose("run", "--rm", "--no-TTY", *mounts, container, *command)
+
     def image(self, service: str) -> str:
         """The name of the image that these tests build."""
         return f"kehu-{service}:{VERSION}"

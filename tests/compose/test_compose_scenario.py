@@ -1,4 +1,4 @@
-"""The main scenario over a suite of containers, then one fault of each kind, then workers in threes.
+"""The main scenario over a suite of containers, then one fault of each kind, workers in threes, a loss and its repair.
 
 The tests build on each other, in the order in which they stand: the bank's day goes on while things break.
 """
@@ -10,6 +10,7 @@ import threading
 import time
 import uuid
 from collections import Counter
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -42,6 +43,8 @@ CONSENT = {
     "notice_version": "2026-01",
     "proof": "form 1",
 }
+DAYS = 20
+LAST_BALANCE = f"{200_000 + DAYS - 1}.00"
 WITHIN = 60.0
 """Seconds after a fault in which everything must have come right."""
 
@@ -247,20 +250,20 @@ def test_three_workers_of_a_kind_keep_order_and_effects(
 ) -> None:
     containers.up("--scale", "customer-worker=3", "--scale", "campaigns-worker=3", "--no-recreate")
     assert len(containers.ids("customer-worker")) == len(containers.ids("campaigns-worker")) == 3
-    days = 20
-    bank.state_balances(((party, 100_000 + day) for day in range(1, days) for party in RICH), first=2)
+    bank.state_balances(((party, 100_000 + day) for day in range(1, DAYS) for party in RICH), first=2)
     # One of the three dies over its work: the others take its partitions, and the relay's or the timers' part.
     containers.docker("kill", containers.ids("customer-worker")[-1], containers.ids("campaigns-worker")[-1])
-    bank.state_balances(((party, 200_000 + day) for day in range(1, days) for party in RICH), first=days + 1)
+    bank.state_balances(((party, 200_000 + day) for day in range(1, DAYS) for party in RICH), first=DAYS + 1)
 
     def balance(party: str) -> str:
         (account,) = visitors.get("auditor", f"/api/v1/customers/{customers[party]}/accounts")["items"]
         amount: str = account["balance"]["amount"]
         return amount
 
-    last = {f"{200_000 + days - 1}.00"}
     visitors.eventually(
-        lambda: {balance(party) for party in RICH} == last, "every account has its last balance", within=WITHIN
+        lambda: {balance(party) for party in RICH} == {LAST_BALANCE},
+        "every account has its last balance",
+        within=WITHIN,
     )
     path = run_campaign(visitors, segment, "summer")
     decisions = visitors.every("marketer", f"{path}/decisions")
@@ -271,18 +274,17 @@ def test_three_workers_of_a_kind_keep_order_and_effects(
     assert set(allowed) == {customers[party] for party in RICH[1:REACHABLE]}
 
 
-def test_an_operator_replaces_keys_and_verifies_the_audit(
+def test_an_operator_replaces_keys_and_looks_at_the_suite(
     containers: Containers, customers: dict[str, str], visitors: Visitors, tmp_path: Path
 ) -> None:
     assert customers
-
-    def operate(*command: str) -> str:
-        return containers.compose("run", "--rm", "--no-TTY", "operator", *command)
-
-    operate("keys", "rotate", "message")
-    assert json.loads(operate("keys", "hand-over", "bank-2", "-"))["kid"] == "bank-2"
+    containers.operate("keys", "rotate", "message")
+    containers.operate("keys", "rotate", "kek")
+    assert json.loads(containers.operate("keys", "hand-over", "bank-2", "-"))["kid"] == "bank-2"
     held = containers.execute("customer-worker", "cat", "/run/kehu/keys.json")
-    assert containers.execute("complaints-worker", "cat", "/run/kehu/keys.json") == held
+    wrapping = json.loads(held)["kek"]
+    assert set(wrapping["keys"]) == {"kek-1", "kek-2"}
+    assert json.loads(containers.execute("complaints-worker", "cat", "/run/kehu/keys.json")) == {"kek": wrapping}
     (tmp_path / "keys.json").write_text(held, encoding="utf-8")
     Bank(containers, tmp_path / "keys.json").register([LATE])
 
@@ -290,11 +292,91 @@ def test_an_operator_replaces_keys_and_verifies_the_audit(
         return bool(visitors.get("auditor", "/api/v1/source-records", source=SOURCE, source_id=LATE)["items"])
 
     visitors.eventually(known, "a party under the new key is known", within=WITHIN)
-    told = operate("audit", "verify").splitlines()
+    told = containers.operate("audit", "verify").splitlines()
     assert [line.partition(":")[0] for line in told] == [*DEPLOYABLES]
     assert not any("broken" in line for line in told)
     anchored = dict(line.split(":", 1) for line in told)["customer"]
     assert " 0 of them anchored" not in anchored
+    assert containers.operate("topics", "plan").strip() == "The broker agrees."
+    assert len(containers.operate("replay", "campaigns", "campaign-segments").split(" messages read")) == 2
+    containers.operate("dead-letters", "list", "customer")
+
+
+@pytest.fixture
+def backups(tmp_path: Path, containers: Containers) -> Iterator[Path]:
+    """A folder of the operator's choice, which the commands' user may write to."""
+    folder = tmp_path / "backups"
+    folder.mkdir()
+    folder.chmod(0o777)
+    yield folder
+    # What is in it belongs to that user.
+    containers.docker(
+        "run",
+        "--rm",
+        "--network",
+        "none",
+        "--volume",
+        f"{folder}:/backup",
+        "--entrypoint",
+        "sh",
+        containers.image("operator"),
+        "-c",
+        "rm -r /backup/*",
+    )
+
+
+def test_the_suite_comes_back_from_its_backup_in_an_empty_project(
+    containers: Containers,
+    customers: dict[str, str],
+    complaint: str,
+    newcomers: list[str],
+    backups: Path,
+    visitors: Visitors,
+) -> None:
+    assert "WRONG" not in containers.operate("verify")
+    options = ("/backup/monday", "--keys", "/backup/monday-keys")
+    told = containers.operate("backup", *options, mounted=f"{backups}:/backup")
+    assert "Every write answered before" in told
+    late = newcomer(visitors, 8000)
+    containers.compose(
+        "run",
+        "--rm",
+        "--volume",
+        f"{backups}:/backup",
+        "--entrypoint",
+        "cp",
+        "operator",
+        "-r",
+        "/ledger",
+        "/backup/ledger",
+    )
+    containers.compose("down", "--volumes")
+    told = containers.operate(
+        *options, "--ledger", "/backup/ledger", container="restore", mounted=f"{backups}:/backup:ro"
+    )
+    assert "Restored as of" in told
+    containers.up()
+    assert "WRONG" not in containers.operate("verify")
+    assert visitors.system("mobile-bank").get(f"/api/v1/customers/{late}").status_code == 404
+    assert visitors.get("handler", complaint)["narrative"] == NARRATIVE
+    for customer_id in newcomers:
+        assert visitors.get("auditor", f"/api/v1/customers/{customer_id}")["id"] == customer_id
+    balances = {
+        account["balance"]["amount"]
+        for party in RICH
+        for account in visitors.get("auditor", f"/api/v1/customers/{customers[party]}/accounts")["items"]
+    }
+    assert balances == {LAST_BALANCE}
+    # Keys are still being replaced, and events still have their effect in another service.
+    newcomers.append(newcomer(visitors, 9000))
+    _all_right(containers, visitors, newcomers)
+
+    def nothing_is_left() -> bool:
+        (old,) = [line for line in containers.operate("keys", "status").splitlines() if "kek-1 " in line]
+        return "none" in old
+
+    visitors.eventually(nothing_is_left, "no row is left under the old key", within=WITHIN)
+    containers.operate("keys", "retire", "kek-1")
 
 
 def test_in_the_end_every_event_stands_on_its_topic_once_and_in_order(

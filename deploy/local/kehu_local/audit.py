@@ -17,7 +17,7 @@ from kehu_local.failures import Failed
 from kehu_local.plan import Plan, find_root
 from kehu_local.secrets import SCHEMAS, Secrets
 
-__all__ = ["audit", "verdicts"]
+__all__ = ["audit", "ledger_in", "verdicts"]
 
 audit = typer.Typer(help="The audit's chain of hashes.", no_args_is_help=True)
 out = Console(highlight=False, soft_wrap=True)
@@ -60,7 +60,7 @@ def _told(broken: Break) -> str:
     return f"[bold red]broken at position {broken.position}[/bold red]: {MEANINGS[broken.what]}{row}"
 
 
-def _ledger(folder: Path, service: str) -> Ledger:
+def ledger_in(folder: Path, service: str) -> Ledger:
     """The ledger of a service: in a folder of its own, as containers have it, or in the one for all."""
     own = folder / service
     return Ledger(own if own.is_dir() else folder, service)
@@ -72,7 +72,7 @@ async def verdicts(plan: Plan, ledger: Path) -> dict[str, Verdict]:
     found = {}
     for service in SCHEMAS:
         try:
-            held = anchors(_ledger(ledger, service))
+            held = anchors(ledger_in(ledger, service))
             opened = await Database.connect(database_dsn(plan, secrets, service, "worker"), schema=service)
         except LedgerDamaged as error:
             raise Failed(

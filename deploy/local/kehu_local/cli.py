@@ -30,7 +30,7 @@ from kehu_local.recovery import commands as recovery
 if TYPE_CHECKING:
     from kehu_local.topics import Change
 
-__all__ = ["app", "main"]
+__all__ = ["app", "main", "main_of", "replay", "token", "topic_commands"]
 
 STOP_WITHIN = 20.0
 
@@ -235,8 +235,13 @@ def _show_table(plan: Plan) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command and exit; what fails is told by cause and remedy, and the exit code is 1."""
+    main_of(app, arguments)
+
+
+def main_of(commands: typer.Typer, arguments: Sequence[str] | None = None) -> NoReturn:
+    """The same for commands of another program."""
     try:
-        app(arguments)
+        commands(arguments)
     except (Failed, ServerFailed) as failure:
         err.print(f"[bold red]kehu:[/bold red] {escape(failure.cause)}\n      {escape(failure.remedy)}")
     except OSError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit, urlunsplit
 
@@ -9,7 +10,7 @@ from kehu_chassis.provision import role_name
 from kehu_local.plan import HOST, SERVICES, Plan
 from kehu_local.secrets import Secrets
 
-__all__ = ["DATABASE", "admin_dsn", "database_dsn", "process_environment"]
+__all__ = ["DATABASE", "admin_dsn", "database_dsn", "key_file_of", "process_environment"]
 
 DATABASE: Final = "kehu"
 
@@ -30,6 +31,11 @@ def database_dsn(plan: Plan, secrets: Secrets, schema: str | None = None, role: 
     return urlunsplit((server.scheme, place, f"/{DATABASE}", server.query, ""))
 
 
+def key_file_of(plan: Plan, service: str) -> Path | None:
+    """The keys of personal data that a service needs, and no more; None for one that keeps none."""
+    return {"customer": plan.key_file, "complaints": plan.complaints_key_file}.get(service)
+
+
 def process_environment(plan: Plan, secrets: Secrets, service: str, command: str) -> dict[str, str]:
     """The variables of one process: of a service or the gateway, as `api`, `worker` or `migrate`."""
     role = {"api": "api", "worker": "worker", "migrate": "owner"}[command]
@@ -39,13 +45,15 @@ def process_environment(plan: Plan, secrets: Secrets, service: str, command: str
         "KEHU_KAFKA_BOOTSTRAP": plan.kafka_bootstrap,
         "KEHU_ISSUER": plan.gateway_url,
         "KEHU_JWKS_URL": f"{plan.gateway_url}/oauth2/jwks",
-        "KEHU_KEY_FILE": str(plan.key_file),
-        "KEHU_LEDGER_FOLDER": str(plan.ledger),
+        "KEHU_LEDGER_FOLDER": str(plan.ledger_of(service)),
         "KEHU_CLOCK_FILE": str(plan.clock_file),
         f"{prefix}_DATABASE_DSN": database_dsn(plan, secrets, service, role),
         f"{prefix}_HOST": HOST,
         f"{prefix}_PORT": str(plan.ports[service]),
     }
+    key_file = key_file_of(plan, service)
+    if key_file is not None:
+        variables["KEHU_KEY_FILE"] = str(key_file)
     if f"{service}-worker" in plan.ports:
         variables[f"{prefix}_WORKER_PORT"] = str(plan.ports[f"{service}-worker"])
     return variables | _of_service(plan, secrets, service)

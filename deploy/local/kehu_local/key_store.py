@@ -24,7 +24,7 @@ from kehu_local.environment import database_dsn
 from kehu_local.failures import Failed
 from kehu_local.message_keys import KEY_BYTES, Jwk
 from kehu_local.plan import Plan, write_json
-from kehu_local.secrets import Secrets
+from kehu_local.secrets import Secrets, wrapping_part
 
 __all__ = ["KEYED", "KINDS", "Kind", "Standing", "hand_over", "retire", "rotate", "standing"]
 
@@ -42,11 +42,10 @@ KEYED: Final[Mapping[str, Mapping[str, str]]] = {
     "gateway": {"webhooks": "key_id"},
 }
 """By service and table: what names the key that a row stands under."""
-PERSONAL: Final = ("customer", "complaints")
 HOLDERS: Final[Mapping[Kind, tuple[str, ...]]] = {
-    "kek": PERSONAL,
-    "index": PERSONAL,
-    "message": PERSONAL,
+    "kek": ("customer", "complaints"),
+    "index": ("customer",),
+    "message": ("customer",),
     "webhook": ("gateway",),
 }
 """The services whose key file a kind stands in."""
@@ -268,9 +267,12 @@ def _read(plan: Plan, kind: Kind) -> dict[str, Any]:
 
 def _write(plan: Plan, kind: Kind, content: Mapping[str, Any]) -> None:
     """Replace the file, and what services that do not see it have of it."""
-    file = _file(plan, kind)
-    for place in (str(file), *plan.key_copies.get(file.name, [])):
-        write_json(Path(place), content)
+    files = {_file(plan, kind): content}
+    if kind == "kek":
+        files[plan.complaints_key_file] = wrapping_part(content)
+    for file, held in files.items():
+        for place in (str(file), *plan.key_copies.get(file.name, [])):
+            write_json(Path(place), held)
 
 
 def _found(plan: Plan, name: str) -> tuple[Kind, str, dict[str, Any]]:

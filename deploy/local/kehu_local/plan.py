@@ -38,13 +38,18 @@ OUR_SERVERS: Final = {"postgres": ("postgres",), "kafka": ("kafka", "kafka-contr
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """One suite. `kafka` and `postgres` name servers that already run; None means that the runner starts its own."""
+    """One suite. `kafka` and `postgres` name servers that already run; None means that the runner starts its own.
+
+    A suite of containers has its gateway elsewhere, too, and a ledger for each service in a folder of its own.
+    """
 
     root: Path
     data: Path
     ports: Mapping[str, int] = field(default_factory=lambda: PORTS)
     kafka: str | None = None
     postgres: str | None = None
+    gateway: str | None = None
+    ledgers: Path | None = None
     key_copies: Mapping[str, Sequence[str]] = field(default_factory=dict)
     """By a key file's name: where else it stands, for services that do not see the suite's secrets."""
 
@@ -81,12 +86,21 @@ class Plan:
     @property
     def ledger(self) -> Path:
         """What must outlive the database: audit anchors and erasures, a file for each service."""
-        return self.data / "ledger"
+        return self.ledgers or self.data / "ledger"
+
+    def ledger_of(self, service: str) -> Path:
+        """The folder with the ledger of a service."""
+        return self.ledger / service if self.ledgers else self.ledger
 
     @property
     def key_file(self) -> Path:
         """The keys of personal data."""
         return self.secrets / "keys.json"
+
+    @property
+    def complaints_key_file(self) -> Path:
+        """Those of them that the complaints service needs: it wraps keys, and neither indexes nor opens messages."""
+        return self.secrets / "complaints-keys.json"
 
     @property
     def webhook_key_file(self) -> Path:
@@ -110,8 +124,8 @@ class Plan:
 
     @property
     def gateway_url(self) -> str:
-        """The suite's address, and the name of its built-in issuer."""
-        return f"http://{HOST}:{self.ports['gateway']}"
+        """The suite's address and, without containers, the name of its built-in issuer."""
+        return self.gateway or f"http://{HOST}:{self.ports['gateway']}"
 
     def used_ports(self) -> dict[str, int]:
         """The ports that this suite listens on: without those of servers that it does not start."""
@@ -124,7 +138,9 @@ class Plan:
             "ports": dict(self.ports),
             "kafka": self.kafka,
             "postgres": self.postgres,
-            "key_copies": dict(self.key_copies),
+            "gateway": self.gateway,
+            "ledgers": str(self.ledgers) if self.ledgers else None,
+            "key_copies": {name: list(places) for name, places in self.key_copies.items()},
         }
         write_json(self.run / "suite.json", content)
 
@@ -138,12 +154,15 @@ class Plan:
             raise Failed(f"No suite was started with the data folder {data} yet.", "Start it: make up") from None
         except (OSError, ValueError) as error:
             raise Failed(f"{path} cannot be read: {error}", "Stop the suite and start it again: make up") from error
+        ledgers = content.get("ledgers")
         return cls(
             root=root,
             data=data,
             ports=content["ports"],
             kafka=content["kafka"],
             postgres=content["postgres"],
+            gateway=content.get("gateway"),
+            ledgers=Path(ledgers) if ledgers else None,
             key_copies=content.get("key_copies", {}),
         )
 

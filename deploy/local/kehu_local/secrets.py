@@ -8,7 +8,7 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final, Self
+from typing import Any, Final, Self
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
@@ -18,7 +18,7 @@ from kehu_chassis.provision import ROLES
 from kehu_local.failures import Failed
 from kehu_local.plan import Plan, write_json
 
-__all__ = ["CLIENTS", "SCHEMAS", "Secrets"]
+__all__ = ["CLIENTS", "SCHEMAS", "Secrets", "wrapping_part"]
 
 CLIENTS: Final = ("core-banking", "mobile-bank", "campaigns-service")
 """The systems that the built-in issuer knows."""
@@ -45,6 +45,7 @@ class Secrets:
             if not plan.key_file.exists():
                 _refuse_lost(plan, plan.key_file)
                 create_key_file(plan.key_file)
+            _derive(plan)
             if not plan.webhook_key_file.exists():
                 # A suite of an earlier version had none. One that was lost is missed when the gateway starts.
                 create_wrapping_key_file(plan.webhook_key_file, "webhook-1")
@@ -54,12 +55,25 @@ class Secrets:
                 if not (plan.client_secrets / client).exists():
                     _write_new(plan.client_secrets / client, secrets.token_urlsafe(32).encode())
             content = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, KeyError) as error:
             cause = f"The secrets in {plan.secrets} cannot be used: {error}"
             raise Failed(
                 cause, "Make the folder readable and writable for you, or choose another data folder."
             ) from error
         return cls(content["superuser"], content["roles"], content["session_key"])
+
+
+def wrapping_part(content: Mapping[str, Any]) -> dict[str, Any]:
+    """Of a key file's content, what a service needs that wraps keys and does nothing else with them."""
+    return {"kek": content["kek"]}
+
+
+def _derive(plan: Plan) -> None:
+    """A command that was ended between the two files has left the second behind; so has an earlier version."""
+    wanted = wrapping_part(json.loads(plan.key_file.read_text(encoding="utf-8")))
+    derived = plan.complaints_key_file
+    if not derived.exists() or json.loads(derived.read_text(encoding="utf-8")) != wanted:
+        write_json(derived, wanted)
 
 
 def _new() -> dict[str, object]:

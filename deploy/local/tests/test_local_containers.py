@@ -1,22 +1,39 @@
-"""The secrets of a suite of containers: made once, and each service is given its own alone."""
+"""The secrets of a suite of containers: made once, and each process is given its own alone."""
 
 from __future__ import annotations
 
+import json
 import subprocess
 from pathlib import Path
 
 import pytest
 
 from kehu_chassis.crypto import KeyRing
-from kehu_local.containers import write_secrets
 from kehu_local.plan import Plan
+from kehu_local.volumes import write_secrets
 
 SERVICES = ("customer", "segmentation", "complaints", "campaigns", "gateway")
+COMMANDS = {"": "api", "-worker": "worker", "-migrate": "migrate"}
+CONTAINERS = [service + suffix for service in SERVICES for suffix in COMMANDS]
+FILES = {
+    "customer": {"keys.json"},
+    "complaints": {"keys.json"},
+    "campaigns": {"client-secret"},
+    "gateway-worker": {"webhook-keys.json"},
+    "gateway": {
+        "webhook-keys.json",
+        "issuer.pem",
+        "clients/core-banking",
+        "clients/mobile-bank",
+        "clients/campaigns-service",
+    },
+}
+"""What a container has beside its variables; a worker as its api, where nothing else is said. A migration has nothing."""
 
 
 @pytest.fixture
 def volumes(tmp_path: Path) -> Path:
-    for name in ("suite", "postgres", *SERVICES):
+    for name in ("suite", "postgres", *CONTAINERS):
         (tmp_path / name).mkdir()
     for name in SERVICES:
         (tmp_path / "ledger" / name).mkdir(parents=True)
@@ -38,8 +55,9 @@ def _variables(file: Path) -> dict[str, str]:
 
 @pytest.mark.parametrize("service", SERVICES)
 def test_a_process_is_given_the_address_of_its_own_role_and_no_other(volumes: Path, service: str) -> None:
-    for command, role in (("api", "api"), ("worker", "worker"), ("migrate", "owner")):
-        variables = _variables(volumes / service / f"{command}.env")
+    for suffix, command in COMMANDS.items():
+        role = "owner" if command == "migrate" else command
+        variables = _variables(volumes / f"{service}{suffix}" / f"{command}.env")
         dsns = {name: value for name, value in variables.items() if name.endswith("_DATABASE_DSN")}
         assert set(dsns) == {f"{service.upper()}_DATABASE_DSN"}
         assert f"//kehu_{service}_{role}:" in dsns[f"{service.upper()}_DATABASE_DSN"]
@@ -48,12 +66,31 @@ def test_a_process_is_given_the_address_of_its_own_role_and_no_other(volumes: Pa
         assert variables["KEHU_ISSUER"] == "http://localhost:8080"
 
 
-def test_the_keys_of_personal_data_go_to_the_services_that_keep_them_alone(volumes: Path) -> None:
-    holders = {path.parent.name for path in volumes.rglob("keys.json")}
-    assert holders == {"secrets", "customer", "complaints"}
+@pytest.mark.parametrize("container", CONTAINERS)
+def test_a_container_holds_what_it_needs_and_no_more(volumes: Path, container: str) -> None:
+    service, _, suffix = container.partition("-")
+    command = COMMANDS[f"-{suffix}" if suffix else ""]
+    needed = set() if command == "migrate" else FILES.get(container, FILES.get(service, set()))
+    held = volumes / container
+    assert {path.relative_to(held).as_posix() for path in held.rglob("*") if path.is_file()} == {
+        f"{command}.env",
+        *needed,
+    }
+    # A volume of an earlier version held what all processes of the service need.
+    (held / "owner.env").write_text("CUSTOMER_DATABASE_DSN=…")
+    write(volumes)
+    assert not (held / "owner.env").exists()
+
+
+def test_the_complaints_service_is_given_the_keys_that_wrap_and_no_other(volumes: Path) -> None:
+    whole = json.loads((volumes / "suite" / "secrets" / "keys.json").read_text())
+    assert set(whole) == {"kek", "index", "message"}
+    for container in ("complaints", "complaints-worker"):
+        assert json.loads((volumes / container / "keys.json").read_text()) == {"kek": whole["kek"]}
+    for container in ("customer", "customer-worker"):
+        assert json.loads((volumes / container / "keys.json").read_text()) == whole
     named = {name for name in SERVICES if "KEHU_KEY_FILE" in _variables(volumes / name / "api.env")}
     assert named == {"customer", "complaints"}
-    assert {path.parent.name for path in volumes.rglob("issuer.pem")} == {"secrets", "gateway"}
 
 
 def test_a_second_run_changes_no_secret(volumes: Path) -> None:
@@ -75,18 +112,18 @@ def test_a_suite_is_a_demo_unless_it_is_told_to_be_none(volumes: Path, monkeypat
     assert {_variables(volumes / name / "api.env")["KEHU_ENVIRONMENT"] for name in SERVICES} == {"production"}
 
 
-def test_the_key_of_webhooks_goes_to_the_gateway_alone(volumes: Path) -> None:
-    holders = {path.parent.name for path in volumes.rglob("webhook-keys.json")}
-    assert holders == {"secrets", "gateway"}
-    assert _variables(volumes / "gateway" / "worker.env")["GATEWAY_WEBHOOK_KEY_FILE"] == "/run/kehu/webhook-keys.json"
-    assert set(KeyRing.from_file(volumes / "gateway" / "webhook-keys.json").checks()) == {"webhook-1"}
+def test_a_process_finds_its_files_where_its_variables_say(volumes: Path) -> None:
+    told = _variables(volumes / "gateway-worker" / "worker.env")
+    assert told["GATEWAY_WEBHOOK_KEY_FILE"] == "/run/kehu/webhook-keys.json"
+    assert _variables(volumes / "complaints" / "api.env")["KEHU_KEY_FILE"] == "/run/kehu/keys.json"
+    assert set(KeyRing.from_file(volumes / "gateway-worker" / "webhook-keys.json").checks()) == {"webhook-1"}
 
 
 @pytest.mark.parametrize("service", SERVICES)
 def test_a_worker_has_a_ledger_of_its_own_and_no_other_process_has_one(volumes: Path, service: str) -> None:
     told = {
-        command: _variables(volumes / service / f"{command}.env").get("KEHU_LEDGER_FOLDER")
-        for command in ("api", "worker", "migrate")
+        command: _variables(volumes / f"{service}{suffix}" / f"{command}.env").get("KEHU_LEDGER_FOLDER")
+        for suffix, command in COMMANDS.items()
     }
     assert told == {"api": None, "worker": "/var/lib/kehu/ledger", "migrate": None}
     # The job writes to the volume first, so that it belongs to the user whom the worker runs as.
@@ -96,7 +133,7 @@ def test_a_worker_has_a_ledger_of_its_own_and_no_other_process_has_one(volumes: 
 def test_a_second_run_leaves_keys_alone_that_a_service_looks_at(volumes: Path) -> None:
     looked_at = [*volumes.rglob("keys.json"), *volumes.rglob("webhook-keys.json")]
     before = {path: path.stat().st_mtime_ns for path in looked_at}
-    assert len(before) == 5
+    assert len(before) == 1 + 4 + 1 + 2
     write(volumes)
     assert {path: path.stat().st_mtime_ns for path in looked_at} == before
 
@@ -105,7 +142,10 @@ def test_the_operators_commands_know_the_suite_and_where_its_keys_stand(volumes:
     plan = Plan.load(volumes, volumes / "suite")
     assert plan.postgres is not None
     assert plan.postgres.endswith("@postgres:5432/postgres")
+    assert plan.gateway_url == "http://gateway:8080"
+    assert plan.ledger_of("customer") == volumes / "ledger" / "customer"
     assert plan.key_copies == {
-        "keys.json": [str(volumes / "complaints" / "keys.json"), str(volumes / "customer" / "keys.json")],
-        "webhook-keys.json": [str(volumes / "gateway" / "webhook-keys.json")],
+        "keys.json": [str(volumes / name / "keys.json") for name in ("customer", "customer-worker")],
+        "complaints-keys.json": [str(volumes / name / "keys.json") for name in ("complaints", "complaints-worker")],
+        "webhook-keys.json": [str(volumes / name / "webhook-keys.json") for name in ("gateway", "gateway-worker")],
     }

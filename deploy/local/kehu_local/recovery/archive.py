@@ -38,7 +38,13 @@ class Archive:
             if folder.exists():
                 raise Failed(f"{folder} is there already.", "Name a folder that does not exist yet.")
             shutil.rmtree(_unfinished(folder), ignore_errors=True)
-            _unfinished(folder).mkdir(parents=True, mode=0o700)
+            try:
+                _unfinished(folder).mkdir(parents=True, mode=0o700)
+            except OSError as error:
+                cause = f"{folder} cannot be made: {error.strerror}."
+                raise Failed(
+                    cause, "Name a place where you may write; in a container, below a mounted folder."
+                ) from None
         return cls(_unfinished(data), _unfinished(keys), {})
 
     def finish(self, data: Path, keys: Path) -> None:

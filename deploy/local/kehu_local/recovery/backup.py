@@ -15,6 +15,7 @@ from pathlib import Path
 
 from kehu_chassis.clock import technical_now
 from kehu_chassis.kafka import Kafka
+from kehu_chassis.ledger import Ledger
 from kehu_contracts.topics import TOPICS
 from kehu_local.environment import database_dsn
 from kehu_local.failures import Failed
@@ -73,8 +74,11 @@ def _copy_files(plan: Plan, archive: Archive) -> None:
     for name in KEPT_FILES:
         if (plan.data / name).exists():
             shutil.copy2(plan.data / name, archive.data / Path(name).name)
-    if plan.ledger.exists():
-        shutil.copytree(plan.ledger, archive.data / "ledger")
+    (archive.data / "ledger").mkdir()
+    for service in SCHEMAS:
+        kept = Ledger(plan.ledger_of(service), service).path
+        if kept is not None and kept.exists():
+            shutil.copy2(kept, archive.data / "ledger")
     shutil.copytree(plan.secrets, archive.keys / "secrets")
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -12,12 +12,20 @@ from rich.markup import escape
 from kehu_local.failures import Failed
 from kehu_local.plan import Plan, choose_ports, find_root
 
-__all__ = ["register"]
+if TYPE_CHECKING:
+    from kehu_local.recovery.restore import Source
+
+__all__ = ["Folder", "Keys", "LostLedger", "NoLedger", "backup", "register", "say", "source_of", "verify"]
 
 out = Console(highlight=False, soft_wrap=True)
 
 Folder = Annotated[Path, typer.Argument(help="The backup's folder.")]
 Keys = Annotated[Path | None, typer.Option(help="The folder of its keys; the backup's name and .keys if not given.")]
+LostLedger = Annotated[
+    Path | None,
+    typer.Option("--ledger", help="The ledger that outlived the suite: it names who was erased since the backup."),
+]
+NoLedger = Annotated[bool, typer.Option("--no-ledger", help="It is lost: erasures since the backup are not known.")]
 Data = Annotated[
     Path | None,
     typer.Option("--data", envvar="KEHU_DATA", help="The data folder; .local beside the code if not given."),
@@ -38,7 +46,8 @@ def _keys(folder: Path, keys: Path | None) -> Path:
     return (keys or folder.with_name(f"{folder.name}.keys")).absolute()
 
 
-def _say(line: str) -> None:
+def say(line: str) -> None:
+    """Tell the operator a line."""
     out.print(escape(line))
 
 
@@ -46,19 +55,15 @@ def backup(folder: Folder, keys: Keys = None, data: Data = None) -> None:
     """Back up the running suite: data into one folder, what opens them into another."""
     from kehu_local.recovery.backup import back_up  # noqa: PLC0415 - each command loads its own code.
 
-    back_up(Plan.load(find_root(), _data(data)), folder.absolute(), _keys(folder, keys), _say)
+    back_up(Plan.load(find_root(), _data(data)), folder.absolute(), _keys(folder, keys), say)
 
 
 def restore(  # noqa: PLR0913 - each is an option of the command line.
     folder: Folder,
     *,
     keys: Keys = None,
-    ledger: Annotated[
-        Path | None, typer.Option(help="The ledger that outlived the suite: it names who was erased since the backup.")
-    ] = None,
-    no_ledger: Annotated[
-        bool, typer.Option("--no-ledger", help="It is lost: erasures since the backup are not known.")
-    ] = False,
+    ledger: LostLedger = None,
+    no_ledger: NoLedger = False,
     data: Data = None,
     port: Annotated[list[str] | None, typer.Option(help="NAME=NUMBER, as for up.")] = None,
     port_offset: Annotated[int, typer.Option(envvar="KEHU_PORT_OFFSET", help="As for up.")] = 0,
@@ -69,7 +74,20 @@ def restore(  # noqa: PLR0913 - each is an option of the command line.
     ] = False,
 ) -> None:
     """Make a suite of a backup, in a new data folder; it is left stopped."""
-    from kehu_local.recovery.restore import Source, restore_suite  # noqa: PLC0415 - see `backup`.
+    from kehu_local.recovery.restore import restore_suite  # noqa: PLC0415 - see `backup`.
+
+    source = source_of(folder, keys, ledger, no_ledger=no_ledger, replace_topics=replace_topics)
+    plan = Plan(
+        root=find_root(), data=_data(data), ports=choose_ports(port or [], port_offset), kafka=kafka, postgres=postgres
+    )
+    restore_suite(plan, source, say)
+
+
+def source_of(
+    folder: Path, keys: Path | None, ledger: Path | None, *, no_ledger: bool, replace_topics: bool = False
+) -> Source:
+    """What is to be restored. Raises `Failed` when nothing was said of the ledger, or there is none."""
+    from kehu_local.recovery.restore import Source  # noqa: PLC0415 - see `backup`.
 
     if (ledger is None) != no_ledger:
         raise Failed(
@@ -78,11 +96,8 @@ def restore(  # noqa: PLR0913 - each is an option of the command line.
         )
     if ledger is not None and not ledger.is_dir():
         raise Failed(f"{ledger} is no folder.", "Name the folder with a .jsonl file for each service.")
-    plan = Plan(
-        root=find_root(), data=_data(data), ports=choose_ports(port or [], port_offset), kafka=kafka, postgres=postgres
-    )
     kept = ledger.absolute() if ledger else None
-    restore_suite(plan, Source(folder.absolute(), _keys(folder, keys), kept, replace_topics), _say)
+    return Source(folder.absolute(), _keys(folder, keys), kept, replace_topics)
 
 
 def verify(

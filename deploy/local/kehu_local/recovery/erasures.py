@@ -16,7 +16,7 @@ __all__ = ["repeat"]
 
 async def repeat(plan: Plan, secrets: Secrets) -> int:
     """Erase all that the suite's ledger names; tells how many the backup still knew."""
-    named = {UUID(note["customer_id"]) for note in Ledger(plan.ledger, "customer").read(ERASED)}
+    named = {UUID(note["customer_id"]) for note in Ledger(plan.ledger_of("customer"), "customer").read(ERASED)}
     async with (
         open_worker(plan, secrets, "customer", "restore") as runtime,
         runtime.database.begin(scope=EVERYTHING) as tx,

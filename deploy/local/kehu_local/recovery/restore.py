@@ -22,6 +22,7 @@ from kehu_chassis.database import Database
 from kehu_chassis.kafka import Kafka
 from kehu_chassis.ledger import Ledger
 from kehu_local import topics
+from kehu_local.audit import ledger_in
 from kehu_local.definitions import definition_of
 from kehu_local.environment import DATABASE, admin_dsn, database_dsn
 from kehu_local.failures import Failed
@@ -34,7 +35,7 @@ from kehu_local.recovery.backup import KEPT_FILES, Say, step
 from kehu_local.secrets import SCHEMAS, Secrets
 from kehu_local.store import provision
 
-__all__ = ["Source", "restore_suite"]
+__all__ = ["Source", "fill", "opened", "require_empty", "restore_suite"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +57,7 @@ class Source:
 
 def restore_suite(plan: Plan, source: Source, say: Say) -> None:
     """Make the suite of a backup again, and leave it stopped. Raises `Failed`; nothing that was there is changed then."""
-    with step(say, "Backup is whole"):
-        archive = Archive.open(source.data, source.keys)
-    _require_known(archive.manifest["revisions"])
+    archive = opened(source, say)
     _require_new(plan)
     for folder in (plan.logs, plan.run):
         folder.mkdir(parents=True, exist_ok=True)
@@ -69,9 +68,17 @@ def restore_suite(plan: Plan, source: Source, say: Say) -> None:
                 shutil.copy2(archive.data / Path(name).name, plan.data / name)
         secrets = Secrets.load_or_make(plan)
         with _servers(plan, secrets, say):
-            asyncio.run(_fill(plan, secrets, archive, source, say))
+            asyncio.run(fill(plan, secrets, archive, source, say))
         plan.save()
     say(f"Restored as of {archive.manifest['point']}; start it: kehu up --data {plan.data}")
+
+
+def opened(source: Source, say: Say) -> Archive:
+    """The backup. Raises `Failed` when it is not whole, or of a version that is not known here."""
+    with step(say, "Backup is whole"):
+        archive = Archive.open(source.data, source.keys)
+    _require_known(archive.manifest["revisions"])
+    return archive
 
 
 def _require_new(plan: Plan) -> None:
@@ -96,10 +103,11 @@ def _servers(plan: Plan, secrets: Secrets, say: Say) -> Iterator[None]:
         yield
 
 
-async def _fill(plan: Plan, secrets: Secrets, archive: Archive, source: Source, say: Say) -> None:
+async def fill(plan: Plan, secrets: Secrets, archive: Archive, source: Source, say: Say) -> None:
+    """Fill servers that run, and the ledger. Raises `Failed`, with nothing changed when they hold a suite already."""
     kafka = Kafka(plan.kafka_bootstrap, client_id="kehu-restore")
-    await _require_empty_database(plan, secrets)
-    kept = await _make_topics(kafka, replace=source.replace_topics)
+    await require_empty(plan, secrets, replace_topics=source.replace_topics)
+    kept = await _make_topics(kafka)
     dsn, manifest = database_dsn(plan, secrets), archive.manifest
     with step(say, "Database"):
         await provision(plan, secrets)
@@ -116,7 +124,8 @@ async def _fill(plan: Plan, secrets: Secrets, archive: Archive, source: Source, 
     say(f"{erased} of the backup's customers had been erased since, and are erased again")
 
 
-async def _require_empty_database(plan: Plan, secrets: Secrets) -> None:
+async def require_empty(plan: Plan, secrets: Secrets, *, replace_topics: bool = False) -> None:
+    """Raise `Failed` when the servers hold a suite."""
     server = await asyncpg.connect(admin_dsn(plan, secrets), timeout=15)
     try:
         exists = await server.fetchval("SELECT 1 FROM pg_database WHERE datname = $1", DATABASE)
@@ -124,26 +133,29 @@ async def _require_empty_database(plan: Plan, secrets: Secrets) -> None:
         await server.close()
     if exists and not await database.is_empty(database_dsn(plan, secrets)):
         raise Failed("The database holds a suite.", "Name a server whose database kehu is empty or not there.")
-
-
-async def _make_topics(kafka: Kafka, *, replace: bool) -> frozenset[str]:
-    """Make all topics stand, Kehu's own without messages; tells which of the bank's hold some, and so are kept."""
-    held = {topic for topic, count in (await events.held_messages(kafka)).items() if count}
-    ours = sorted(topic for topic in held if topic.startswith("kehu."))
-    if ours and not replace:
+    ours = sorted(topic for topic in await _held(plan.kafka_bootstrap) if topic.startswith("kehu."))
+    if ours and not replace_topics:
         cause = f"The broker holds messages of a suite: {', '.join(ours)}."
         raise Failed(cause, "Let the restore replace Kehu's own topics: --replace-topics")
+
+
+async def _held(bootstrap: str) -> set[str]:
+    """The topics that hold messages."""
+    kafka = Kafka(bootstrap, client_id="kehu-restore")
+    return {topic for topic, count in (await events.held_messages(kafka)).items() if count}
+
+
+async def _make_topics(kafka: Kafka) -> frozenset[str]:
+    """Make all topics stand, Kehu's own without messages; tells which of the bank's hold some, and so are kept."""
+    held = await _held(kafka.bootstrap)
     await events.remove_ours(kafka)
     await topics.apply_topics(kafka.bootstrap)
-    return frozenset(held.difference(ours))
+    return frozenset(topic for topic in held if not topic.startswith("kehu."))
 
 
 async def _go_on(plan: Plan, dsn: str, archive: Archive, ledger: Path | None) -> None:
     """Bring the ledger, write into each service's audit that it was restored, and seal the chain up to that."""
-    given = ledger or archive.data / "ledger"
-    if given.exists():
-        shutil.copytree(given, plan.ledger)
-    plan.ledger.mkdir(exist_ok=True)
+    _bring_ledger(plan, ledger or archive.data / "ledger")
     for service in SCHEMAS:
         opened = await Database.connect(dsn, schema=service, application_name="kehu-restore")
         try:
@@ -163,7 +175,18 @@ async def _go_on(plan: Plan, dsn: str, archive: Archive, ledger: Path | None) ->
                 pass
             async with opened.begin(read_only=True) as tx:
                 head = await audit_chain.head(tx)
-            note = Ledger(plan.ledger, service).note
+            note = Ledger(plan.ledger_of(service), service).note
             note(audit_chain.RESTORED, kept=kept.position, position=head.position, hash=head.hash)
         finally:
             await opened.close()
+
+
+def _bring_ledger(plan: Plan, given: Path) -> None:
+    for service in SCHEMAS:
+        folder = plan.ledger_of(service)
+        folder.mkdir(parents=True, exist_ok=True)
+        kept = ledger_in(given, service).path
+        if kept is not None and kept.exists():
+            brought = folder / kept.name
+            brought.touch(mode=0o600)
+            shutil.copyfile(kept, brought)

@@ -99,7 +99,7 @@ async def _until_settled(checks: Mapping[str, Check], patience: float) -> dict[s
 def _of_service(plan: Plan, connection: Any, service: str, runtime: Runtime) -> dict[str, Check]:
     checks: dict[str, Check] = {
         f"{service}: outbox is sent": partial(_outbox_is_empty, connection, service),
-        f"{service}: audit": partial(_chain_holds, runtime, Ledger(plan.ledger, service)),
+        f"{service}: audit": partial(_chain_holds, runtime, Ledger(plan.ledger_of(service), service)),
         f"{service}: left to operators": partial(_left, connection, service),
     }
     for subscription in definition_of(service).subscriptions(runtime):
