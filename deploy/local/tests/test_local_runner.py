@@ -182,7 +182,7 @@ def test_secrets_are_for_the_owner_alone(suite: SuiteProcess) -> None:
     suite.start_and_wait()
     _stop(suite)
     files = [path for path in (suite.data / "secrets").rglob("*") if path.is_file()]
-    assert len(files) == 7
+    assert len(files) == 8
     assert {path.stat().st_mode & 0o777 for path in files} == {0o600}
 
 
