@@ -7,7 +7,7 @@ defaults, so that an answer always has all its fields.
 from __future__ import annotations
 
 import re
-from datetime import date
+from datetime import UTC, date, datetime
 from typing import Annotated, Any, Final
 
 import asyncpg
@@ -62,7 +62,16 @@ def _refuse_numbers(value: Any) -> Any:
     return value
 
 
-Moment = Annotated[AwareDatetime, BeforeValidator(_refuse_numbers)]
+def _refuse_other_years(value: datetime) -> datetime:
+    # The first day of the year 1 in Shanghai is none in UTC, which is how every moment is kept.
+    try:
+        value.astimezone(UTC)
+    except OverflowError:
+        raise PydanticCustomError("datetime_parsing", "Must lie between the years 1 and 9999 in UTC") from None
+    return value
+
+
+Moment = Annotated[AwareDatetime, BeforeValidator(_refuse_numbers), AfterValidator(_refuse_other_years)]
 """An instant that a caller states, with its zone: 2026-03-02T09:00:00+08:00."""
 
 Day = Annotated[date, BeforeValidator(_refuse_numbers)]

@@ -215,6 +215,13 @@ def test_a_number_is_neither_a_moment_nor_a_day(stated: Any, value: object) -> N
     assert refused.value.errors()[0]["type"] == "date_parsing"
 
 
+@pytest.mark.parametrize("value", ["0001-01-01T00:00:00+08:00", "9999-12-31T23:59:59-08:00"])
+def test_a_moment_that_does_not_exist_in_utc_is_refused(value: str) -> None:
+    with pytest.raises(ValidationError) as refused:
+        TypeAdapter(Moment).validate_python(value)
+    assert refused.value.errors()[0]["type"] == "datetime_parsing"
+
+
 def test_a_moment_and_a_day_are_written_as_rfc_3339_has_them() -> None:
     moment = TypeAdapter(Moment).validate_json('"2026-03-02T09:00:00+08:00"')
     assert moment == datetime(2026, 3, 2, 1, tzinfo=UTC)
