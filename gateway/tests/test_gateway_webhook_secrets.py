@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import json
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from pathlib import Path
@@ -21,6 +20,7 @@ from kehu_chassis.crypto import KeyFileError, KeyRing
 from kehu_chassis.database import Database
 from kehu_chassis.rotation import REWRAP, rewrapper, schedule_rewrap
 from kehu_chassis.testing.databases import ServiceDatabase
+from kehu_chassis.testing.keys import replace_wrapping_key
 from kehu_chassis.timers import Timers
 from kehu_gateway.main import DEFINITION
 from kehu_gateway.sessions.sealing import Sealer
@@ -65,16 +65,6 @@ async def registered_before(hooks: Hooks, url: str, secret: bytes) -> dict[str, 
             technical_now(),
         )
     return {"webhook_id": str(webhook_id)}
-
-
-def replace_key(path: Path, *, drop_first: bool = False) -> None:
-    """Make `webhook-2` active in a key file, beside `webhook-1` or alone."""
-    content = json.loads(path.read_text())
-    content["kek"]["keys"]["webhook-2"] = base64.b64encode(b"2" * 32).decode()
-    content["kek"]["active"] = "webhook-2"
-    if drop_first:
-        del content["kek"]["keys"]["webhook-1"]
-    path.write_text(json.dumps(content))
 
 
 async def test_a_new_session_key_leaves_secrets_as_they_are(hooks_of: HooksOf, partner: Partner) -> None:
@@ -188,7 +178,7 @@ async def test_the_key_of_webhooks_is_replaced_like_any_other(
     hooks = await hooks_of(LOOPBACK)
     webhook = await hooks.register(partner.address)
     secret = await hooks.secret(webhook)
-    replace_key(webhook_key_file)
+    replace_wrapping_key(webhook_key_file)
     ring = KeyRing.from_file(webhook_key_file)
     async with worker_database.begin() as tx:
         await schedule_rewrap(tx, ring, clock.now())
@@ -202,6 +192,6 @@ async def test_the_key_of_webhooks_is_replaced_like_any_other(
 
 async def test_a_lost_key_of_webhooks_stops_the_start(hooks_of: HooksOf, webhook_key_file: Path) -> None:
     await hooks_of(LOOPBACK)
-    replace_key(webhook_key_file, drop_first=True)
+    replace_wrapping_key(webhook_key_file, drop_first=True)
     with pytest.raises(KeyFileError, match="webhook-1"):
         await hooks_of(LOOPBACK)

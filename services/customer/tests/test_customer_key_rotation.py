@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import base64
-import json
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from pathlib import Path
@@ -18,6 +16,7 @@ from kehu_chassis.crypto import Decryption, KeyFileError, KeyRing, check_keys, r
 from kehu_chassis.database import Database, Transaction
 from kehu_chassis.definition import Runtime
 from kehu_chassis.rotation import REWRAP, followed, rewrapper, schedule_rewrap, take_in
+from kehu_chassis.testing.keys import replace_wrapping_key
 from kehu_chassis.timers import Timers
 from kehu_customer.parties.sealing import CUSTOMER_NAME
 from kehu_customer.parties.tables import customers
@@ -28,16 +27,6 @@ from .test_customer_parties_http import ZHANG
 
 Rows = Callable[..., Awaitable[list[dict[str, Any]]]]
 Eventually = Callable[[Callable[[], Awaitable[bool]]], Awaitable[None]]
-
-
-def replace_kek(path: Path, *, drop_first: bool = False) -> None:
-    """Make `kek-2` active in a key file, beside `kek-1` or alone."""
-    content = json.loads(path.read_text())
-    content["kek"]["keys"]["kek-2"] = base64.b64encode(b"2" * 32).decode()
-    content["kek"]["active"] = "kek-2"
-    if drop_first:
-        del content["kek"]["keys"]["kek-1"]
-    path.write_text(json.dumps(content))
 
 
 def spoil(path: Path) -> None:
@@ -86,7 +75,7 @@ async def test_all_keys_are_wrapped_anew_slice_by_slice_while_names_are_read(
     await register(people, 5)
     before = sorted(await names(rows, ring))
     old = KeyRing.from_file(own_file)
-    replace_kek(own_file)
+    replace_wrapping_key(own_file)
     ring.adopt(KeyRing.from_file(own_file))
     async with worker_database.begin() as tx:
         await schedule_rewrap(tx, ring, clock.now())
@@ -96,7 +85,7 @@ async def test_all_keys_are_wrapped_anew_slice_by_slice_while_names_are_read(
         seen.append(await under(rows))
         assert sorted(await names(rows, ring)) == before
     assert seen == [{"kek-1": 3, "kek-2": 2}, {"kek-1": 1, "kek-2": 4}, {"kek-2": 5}, {"kek-2": 5}]
-    replace_kek(own_file, drop_first=True)
+    replace_wrapping_key(own_file, drop_first=True)
     assert sorted(await names(rows, KeyRing.from_file(own_file))) == before
     with pytest.raises(Decryption):
         await names(rows, old)
@@ -112,7 +101,7 @@ async def test_a_job_that_was_killed_in_a_slice_goes_on_where_it_stood(
 ) -> None:
     monkeypatch.setattr(rotation, "SLICE", 2)
     await register(people, 3)
-    replace_kek(own_file)
+    replace_wrapping_key(own_file)
     ring = KeyRing.from_file(own_file)
     async with worker_database.begin() as tx:
         await schedule_rewrap(tx, ring, clock.now())
@@ -137,7 +126,7 @@ async def test_a_row_that_somebody_works_on_is_passed_over_and_taken_in_the_next
     people: People, worker_database: Database, clock: FixedClock, own_file: Path, rows: Rows
 ) -> None:
     await register(people, 2)
-    replace_kek(own_file)
+    replace_wrapping_key(own_file)
     ring = KeyRing.from_file(own_file)
     async with worker_database.begin() as tx:
         await schedule_rewrap(tx, ring, clock.now())
@@ -167,7 +156,7 @@ async def test_a_changed_file_is_taken_in_and_a_wrong_one_is_not(
 
     async with followed(worker_runtime, ring, own_file, jobs):
         envelope = ring.envelope()
-        replace_kek(own_file)
+        replace_wrapping_key(own_file)
         await eventually(active)
         assert envelope.new_data_key()[0].key_id == "kek-2"
         assert set_for == ["kek-1", "kek-2"]
@@ -181,7 +170,7 @@ async def test_a_key_is_missed_until_it_is_retired(
 ) -> None:
     async with worker_database.begin() as tx:
         await check_keys(tx, ring)
-    replace_kek(own_file, drop_first=True)
+    replace_wrapping_key(own_file, drop_first=True)
     assert not await take_in(worker_runtime, ring, own_file, schedule_rewrap)
     assert ring.wrapper.active_id == "kek-1"
     with pytest.raises(KeyFileError, match="kek-1"):
