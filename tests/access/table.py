@@ -23,7 +23,8 @@ class Route:
         asks: the permissions that a caller needs, all of them.
         rows: what decides which rows a caller reaches: the unit that owns the row, the customer whom it is about, or
             nothing, when everybody with the permission sees all of them.
-        reads: `one` names its thing in path or body, `list` shows what is in reach, `search` finds by a value.
+        reads: `one` names its thing in path or body, `list` shows what is in reach, `search` finds by a value, `log` tells of
+            the whole bank, so that only roles that reach all of it may read it.
         path: which thing stands for each parameter of the path, where it is not named like the parameter.
         body: what is sent; `query` likewise.
         refers: things that an answer may name though they stand elsewhere: a customer's own story tells of head office's
@@ -36,7 +37,7 @@ class Route:
 
     asks: frozenset[P]
     rows: Literal["unit", "subject", "none"]
-    reads: Literal["one", "list", "search"] = "one"
+    reads: Literal["one", "list", "search", "log"] = "one"
     path: Mapping[str, str] = field(default_factory=dict)
     query: Mapping[str, str] = field(default_factory=dict)
     body: Any = None
@@ -59,6 +60,7 @@ def _operations(service: str) -> dict[str, Route]:
     reads = ("health", "consumers", "outbox", "dead-letters")
     return {
         **{f"GET {base}/{name}": _route(P.OPERATIONS_READ, rows="none", reads="list") for name in reads},
+        f"GET {base}/audit": _route(P.AUDIT_READ, rows="none", reads="log"),
         f"GET {base}/dead-letters/{{dead_letter_id}}": _route(P.OPERATIONS_READ, rows="none", path=letter),
         f"POST {base}/dead-letters/{{dead_letter_id}}/redrives": _route(P.OPERATIONS_WRITE, path=letter, **step),
         f"POST {base}/dead-letters/{{dead_letter_id}}/skips": _route(P.OPERATIONS_WRITE, path=letter, **step),

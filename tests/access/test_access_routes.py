@@ -129,8 +129,16 @@ async def _finds_by_value(crawler: Crawler, where: Place, route: Route, caller: 
             assert told(answer) == told(nothing), (caller, place)
 
 
+async def _reads_the_log(crawler: Crawler, where: Place, route: Route, caller: Caller) -> None:
+    service, operation, locks = where
+    client = await crawler.client(service, caller, locks)
+    answer = await client.request(**request_for(operation, route, crawler.world.things["east"]))
+    assert answer.status_code == route.status, (caller, answer.text)
+    assert REACH[caller.role] is Reach.ALL
+
+
 def _with(crawler: Crawler, thing: str, caller: Caller) -> set[str]:
     return {place for place, things in crawler.world.things.items() if thing in things and place in caller.reach}
 
 
-CHECKS: Final = {"one": _finds_one, "list": _sees_the_list, "search": _finds_by_value}
+CHECKS: Final = {"one": _finds_one, "list": _sees_the_list, "search": _finds_by_value, "log": _reads_the_log}

@@ -65,11 +65,16 @@ async def downgrade(place: ServiceDatabase, revision: str) -> None:
     )
 
 
-async def columns(connection: asyncpg.Connection, schema: str) -> set[tuple[str, str, str]]:
-    rows = await connection.fetch(
-        "SELECT table_name, column_name, data_type FROM information_schema.columns WHERE table_schema = $1", schema
-    )
-    return {(row["table_name"], row["column_name"], row["data_type"]) for row in rows}
+SHAPE = """
+SELECT table_name, column_name, data_type FROM information_schema.columns WHERE table_schema = $1
+UNION ALL SELECT tablename, indexname, indexdef FROM pg_indexes WHERE schemaname = $1
+"""
+
+
+async def shape(connection: asyncpg.Connection, schema: str) -> set[tuple[str, str, str]]:
+    """Columns and indexes, each with its table first."""
+    rows = await connection.fetch(SHAPE, schema)
+    return {tuple(row) for row in rows if row[0] != migrations.VERSION_TABLE}
 
 
 @pytest.mark.parametrize("service", SERVICES)
@@ -77,17 +82,15 @@ async def test_every_migration_runs_forwards_and_back(postgres: str, service: st
     revisions = revisions_of(folder_of(service))
     async with unmigrated(postgres, service) as place:
         connection = await asyncpg.connect(place.dsn())
-        shapes = [await columns(connection, service)]
+        shapes = [await shape(connection, service)]
         for revision in revisions:
             await upgrade(place, revision)
-            shapes.append(await columns(connection, service))
+            shapes.append(await shape(connection, service))
         for number in range(len(revisions) - 1, -1, -1):
             await downgrade(place, revisions[number - 1] if number else "base")
-            left = {column for column in await columns(connection, service) if column[0] != migrations.VERSION_TABLE}
-            expected = {column for column in shapes[number] if column[0] != migrations.VERSION_TABLE}
-            assert left == expected, revisions[number]
+            assert await shape(connection, service) == shapes[number], revisions[number]
         await upgrade(place, "head")
-        assert await columns(connection, service) == shapes[-1]
+        assert await shape(connection, service) == shapes[-1]
         await connection.close()
 
 

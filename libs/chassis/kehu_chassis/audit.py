@@ -36,7 +36,7 @@ from kehu_chassis.columns import new_id
 from kehu_chassis.database import Transaction
 from kehu_chassis.tracing import current_trace_id
 
-__all__ = ["PARTITIONS", "audit", "audit_seals", "record", "tables"]
+__all__ = ["PARTITIONS", "SEARCH_INDEXES", "audit", "audit_seals", "record", "tables"]
 
 
 def tables(metadata: MetaData) -> tuple[Table, ...]:
@@ -83,6 +83,14 @@ PARTITIONS: Final = (
     "CREATE TABLE audit_other PARTITION OF audit DEFAULT",
 )
 """Run once after `audit` was created. What is recorded after the last year lands in the default partition."""
+
+SEARCH_INDEXES: Final = {
+    "ix_audit_at": "(at, audit_id)",
+    "ix_audit_actor": "(actor, at, audit_id)",
+    "ix_audit_staff": "(staff_id, at, audit_id) WHERE staff_id IS NOT NULL",
+    "ix_audit_action": "(action, at, audit_id)",
+}
+"""What `audit_search` reads by beside `ix_audit_resource`; a revision of each service's creates them."""
 
 audit, audit_seals = tables(MetaData())
 

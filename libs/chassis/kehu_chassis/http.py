@@ -9,8 +9,9 @@
         return await service.decide_complaint(tx, complaint_id, body, actor=actor, now=now)
 
 The order for each request: token, permission, body read whole, transaction begun in the caller's scope (read-only for
-GET), parameters validated, route run, answer serialised, transaction committed, answer sent. Whatever raises before
-the commit, or in it, rolls back and becomes a problem. A route that declares no `tx` costs no transaction.
+GET, unless the route declares `WritingTx`), parameters validated, route run, answer serialised, transaction committed,
+answer sent. Whatever raises before the commit, or in it, rolls back and becomes a problem. A route that declares no `tx`
+costs no transaction.
 
 A write with `Idempotency-Key` is done once for each caller, route and key; see `idempotency`.
 """
@@ -59,6 +60,7 @@ __all__ = [
     "Now",
     "Requirement",
     "Tx",
+    "WritingTx",
     "bearer_token",
     "check_version",
     "etag",
@@ -147,6 +149,11 @@ async def transaction_of(request: Request) -> Transaction:
     return cast("Transaction", request.scope[_TRANSACTION])
 
 
+async def writing_transaction_of(request: Request) -> Transaction:
+    """The transaction that the route began, which may write whatever the method is."""
+    return await transaction_of(request)
+
+
 async def business_now(request: Request) -> datetime:
     """Business time: the suite's clock."""
     return runtime_of(request).clock.now()
@@ -161,6 +168,9 @@ CurrentPrincipal = Annotated[Principal, Depends(current_principal)]
 """Who calls, whatever he may do; routes declare `requires()` instead."""
 Tx = Annotated[Transaction, Depends(transaction_of)]
 """The request's transaction; `KehuRoute` commits it before the answer leaves."""
+WritingTx = Annotated[Transaction, Depends(writing_transaction_of)]
+"""The same for a GET that has to leave a row of its own, such as who read the audit."""
+_TRANSACTIONS: Final = frozenset({transaction_of, writing_transaction_of})
 Now = Annotated[datetime, Depends(business_now)]
 """The moment of the request in business time, UTC."""
 
@@ -218,7 +228,9 @@ class KehuRoute(APIRoute):
         writes = not set(options.get("methods") or {"GET"}) <= _SAFE
         options["responses"] = {**_common_problems(dependant, writes=writes), **(options.get("responses") or {})}
         self._requirements = tuple(requirements)
-        self._needs_transaction = any(found.call is transaction_of for found in _flat(dependant))
+        called = {found.call for found in _flat(dependant)}
+        self._needs_transaction = not _TRANSACTIONS.isdisjoint(called)
+        self._read_only = not writes and writing_transaction_of not in called
         super().__init__(path, endpoint, **options)
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
@@ -227,6 +239,7 @@ class KehuRoute(APIRoute):
         answer = super().get_route_handler()
         requirements = self._requirements
         needs_transaction = self._needs_transaction
+        read_only = self._read_only
         writes = not (self.methods or set()) <= _SAFE
 
         async def handle(request: Request) -> Response:
@@ -239,7 +252,7 @@ class KehuRoute(APIRoute):
                 return await answer(request)
             principal: Principal | None = request.scope.get(_PRINCIPAL)
             scope = Scope(Reach.NONE) if principal is None else principal.scope
-            async with runtime_of(request).database.begin(scope=scope, read_only=not writes) as tx:
+            async with runtime_of(request).database.begin(scope=scope, read_only=read_only) as tx:
                 request.scope[_TRANSACTION] = tx
                 if writes and principal is not None and (key := request.headers.get("idempotency-key")) is not None:
                     return await idempotency.once(tx, request, answer, key=key, principal=principal, route=self.path)
@@ -306,7 +319,7 @@ def _fill_own_parameters(dependant: Dependant) -> None:
 
 
 def _is_own(call: Any) -> bool:
-    return isinstance(call, Requirement) or call in {transaction_of, business_now, resources, current_principal}
+    return isinstance(call, Requirement) or call in {*_TRANSACTIONS, business_now, resources, current_principal}
 
 
 def _limited(request: Request, settings: ServiceSettings) -> Request:
@@ -350,14 +363,14 @@ def _common_problems(dependant: Dependant, *, writes: bool) -> dict[int | str, d
         statuses += [415]
     if if_match in called:
         statuses += [412, 428]
-    if transaction_of in called:
+    if not _TRANSACTIONS.isdisjoint(called):
         statuses += [503]
     return problems(*statuses)
 
 
 def _takes_key(dependant: Dependant, methods: Collection[str] | None) -> bool:
     writes = not set(methods or {"GET"}) <= _SAFE
-    return writes and any(found.call is transaction_of for found in _flat(dependant))
+    return writes and any(found.call in _TRANSACTIONS for found in _flat(dependant))
 
 
 def _flat(dependant: Dependant) -> Iterator[Dependant]:

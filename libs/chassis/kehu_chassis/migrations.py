@@ -13,10 +13,11 @@ owner's role, in the service's schema.
 from __future__ import annotations
 
 import asyncio
+import time
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import asyncpg
 from alembic import command, context
@@ -34,8 +35,10 @@ if TYPE_CHECKING:
 
 __all__ = [
     "MigrationsPending",
+    "create_audit_indexes",
     "create_chassis_tables",
     "downgrade",
+    "drop_audit_indexes",
     "drop_chassis_tables",
     "heads",
     "require_head",
@@ -46,6 +49,7 @@ __all__ = [
 ]
 
 VERSION_TABLE = "alembic_version"
+_LOCK_EVERY: Final = 0.1
 
 
 class MigrationsPending(RuntimeError):
@@ -113,8 +117,12 @@ async def _migrate(dsn: str, schema: str) -> None:
 
 
 def _run(connection: Connection, schema: str) -> None:
-    # Two that migrate at once would both start from the same revision.
-    connection.execute(text("SELECT pg_advisory_lock(hashtextextended(:schema || '/migrate', 0))"), {"schema": schema})
+    # Two that migrate at once would both start from the same revision. Asked for over and over: a statement that waits
+    # has a snapshot, and who builds an index beside the writers waits for all snapshots to go.
+    lock = text("SELECT pg_try_advisory_lock(hashtextextended(:schema || '/migrate', 0))")
+    while not connection.execute(lock, {"schema": schema}).scalar_one():
+        connection.commit()
+        time.sleep(_LOCK_EVERY)
     connection.commit()
     context.configure(
         connection=connection, version_table=VERSION_TABLE, version_table_schema=schema, transaction_per_migration=True
@@ -171,6 +179,47 @@ def drop_chassis_tables(op: Any) -> None:
         DROP FUNCTION enter_scope, scope_refresh_paths, scope_units_in_reach, scope_all;
         """,
     )
+
+
+def create_audit_indexes(op: Any) -> None:
+    """Create the indexes by which the audit is searched, in a revision of their own.
+
+    Every write of a service leaves an audit row, and an index over years of them takes minutes: so they are built beside
+    the writers, partition by partition. What an interrupted run has built stays, and the next one goes on from there.
+    """
+    op.execute("SET LOCAL lock_timeout = '5s'")
+    if not op.get_bind().exec_driver_sql("SELECT EXISTS (SELECT FROM audit)").scalar_one():
+        for name, columns in audit.SEARCH_INDEXES.items():
+            op.execute(f"CREATE INDEX {name} ON audit {columns}")
+        return
+    for name, columns in audit.SEARCH_INDEXES.items():
+        op.execute(f"CREATE INDEX IF NOT EXISTS {name} ON ONLY audit {columns}")
+    partitions = op.get_bind().exec_driver_sql(_AUDIT_PARTITIONS).scalars().all()
+    with op.get_context().autocommit_block():
+        for partition in partitions:
+            for name, columns in audit.SEARCH_INDEXES.items():
+                _build_beside_writers(op, f"{partition}_{name}", f"{partition} {columns}")
+    op.execute("SET LOCAL lock_timeout = '5s'")
+    for name in audit.SEARCH_INDEXES:
+        for partition in partitions:
+            op.execute(f"ALTER INDEX {name} ATTACH PARTITION {partition}_{name}")
+
+
+_AUDIT_PARTITIONS: Final = "SELECT inhrelid::regclass::text FROM pg_inherits WHERE inhparent = 'audit'::regclass"
+_HALF_BUILT: Final = "SELECT EXISTS (SELECT FROM pg_index WHERE indexrelid = to_regclass('{}') AND NOT indisvalid)"
+
+
+def _build_beside_writers(op: Any, index: str, place: str) -> None:
+    # It waits for transactions that began before, which hinders nobody; so there is no limit to that.
+    if op.get_bind().exec_driver_sql(_HALF_BUILT.format(index)).scalar_one():
+        op.execute(f"DROP INDEX CONCURRENTLY {index}")
+    op.execute(f"CREATE INDEX CONCURRENTLY IF NOT EXISTS {index} ON {place}")
+
+
+def drop_audit_indexes(op: Any) -> None:
+    """Take back `create_audit_indexes`, in the downgrade of the same revision."""
+    op.execute("SET LOCAL lock_timeout = '5s'")
+    op.execute(f"DROP INDEX {', '.join(audit.SEARCH_INDEXES)}")
 
 
 def _chassis_metadata() -> MetaData:

@@ -11,11 +11,12 @@ from uuid import UUID
 
 from fastapi import APIRouter
 
-from kehu_chassis import audit, dead_letters
+from kehu_chassis import audit, audit_search, dead_letters
+from kehu_chassis.audit_search import AuditQuery, AuditRowOut
 from kehu_chassis.auth import Principal
 from kehu_chassis.clock import technical_now
 from kehu_chassis.database import Transaction
-from kehu_chassis.http import Now, Tx, requires, router
+from kehu_chassis.http import Now, Tx, WritingTx, requires, router
 from kehu_chassis.paging import CursorQuery, Page, PageRows, keyset, page_rows
 from kehu_chassis.problems import Conflict, NotFound, problems
 from kehu_chassis.schemas import In, Line, Out
@@ -25,6 +26,7 @@ __all__ = ["HealthOut", "operations_routes", "request_resume", "service_health"]
 
 Reader = Annotated[Principal, requires(Permission.OPERATIONS_READ)]
 Operator = Annotated[Principal, requires(Permission.OPERATIONS_WRITE)]
+Auditor = Annotated[Principal, requires(Permission.AUDIT_READ)]
 
 SILENT_AFTER: Final = 30.0
 """Seconds without a report after which a consumer's worker is taken for dead."""
@@ -147,6 +149,11 @@ def operations_routes(service: str) -> APIRouter:
     async def read_outbox(_: Reader, tx: Tx) -> dict[str, Any]:
         """How many events wait for the broker, and for how long."""
         return await _outbox(tx)
+
+    @routes.get("/audit", response_model=Page[AuditRowOut], name=f"search_{service}_audit")
+    async def search_audit(page: CursorQuery, wanted: AuditQuery, reader: Auditor, tx: WritingTx, now: Now) -> PageRows:
+        """Who did what, on what, when and why, newest first. The search is audited like what it shows."""
+        return await audit_search.search(tx, service, wanted, page, reader=reader, now=now)
 
     _add_dead_letter_routes(routes, service)
     return routes

@@ -320,6 +320,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/operations/gateway/audit": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Search Gateway Audit
+         * @description Who did what, on what, when and why, newest first. The search is audited like what it shows.
+         */
+        get: operations["search_gateway_audit_api_v1_operations_gateway_audit_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/operations/gateway/dead-letters": {
         parameters: {
             query?: never;
@@ -970,6 +990,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/operations/customer/audit": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Search Customer Audit
+         * @description Who did what, on what, when and why, newest first. The search is audited like what it shows.
+         */
+        get: operations["search_customer_audit_api_v1_operations_customer_audit_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/operations/customer/dead-letters": {
         parameters: {
             query?: never;
@@ -1314,6 +1354,26 @@ export interface paths {
          * @description How many events wait for the broker, and for how long.
          */
         get: operations["read_segmentation_outbox_api_v1_operations_segmentation_outbox_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/operations/segmentation/audit": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Search Segmentation Audit
+         * @description Who did what, on what, when and why, newest first. The search is audited like what it shows.
+         */
+        get: operations["search_segmentation_audit_api_v1_operations_segmentation_audit_get"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1934,6 +1994,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/operations/complaints/audit": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Search Complaints Audit
+         * @description Who did what, on what, when and why, newest first. The search is audited like what it shows.
+         */
+        get: operations["search_complaints_audit_api_v1_operations_complaints_audit_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/operations/complaints/dead-letters": {
         parameters: {
             query?: never;
@@ -2364,6 +2444,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/operations/campaigns/audit": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Search Campaigns Audit
+         * @description Who did what, on what, when and why, newest first. The search is audited like what it shows.
+         */
+        get: operations["search_campaigns_audit_api_v1_operations_campaigns_audit_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/operations/campaigns/dead-letters": {
         parameters: {
             query?: never;
@@ -2448,6 +2548,50 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
+        /**
+         * AuditRowOut
+         * @description Who did what, on what, when and why.
+         *
+         *     `at` is business time, `recorded_at` the machine's. `chain_position` is the row's place in the chain of hashes, null
+         *     until it is sealed.
+         */
+        AuditRowOut: {
+            /**
+             * Audit Id
+             * Format: uuid
+             */
+            audit_id: string;
+            /**
+             * At
+             * Format: date-time
+             */
+            at: string;
+            /**
+             * Recorded At
+             * Format: date-time
+             */
+            recorded_at: string;
+            /** Actor */
+            actor: string;
+            /** Staff Id */
+            staff_id: string | null;
+            /** Action */
+            action: string;
+            /** Resource Type */
+            resource_type: string;
+            /** Resource Id */
+            resource_id: string;
+            /** Reason */
+            reason: string | null;
+            /** Details */
+            details: {
+                [key: string]: unknown;
+            };
+            /** Trace Id */
+            trace_id: string;
+            /** Chain Position */
+            chain_position: number | null;
+        };
         /**
          * ConsumerOut
          * @description A consumer as its worker last reported it; `silent` when no report has come for 30 s.
@@ -2661,6 +2805,13 @@ export interface components {
              */
             customer_id: string;
             sections: components["schemas"]["SectionsOut"];
+        };
+        /** Page[AuditRowOut] */
+        Page_AuditRowOut_: {
+            /** Items */
+            items: components["schemas"]["AuditRowOut"][];
+            /** Next Cursor */
+            next_cursor: string | null;
         };
         /** Page[DeadLetterOut] */
         Page_DeadLetterOut_: {
@@ -8506,6 +8657,106 @@ export interface operations {
             };
         };
     };
+    search_gateway_audit_api_v1_operations_gateway_audit_get: {
+        parameters: {
+            query?: {
+                /** @description next_cursor of the page before */
+                cursor?: string | null;
+                limit?: number;
+                /** @description Subject of a person's or a system's token, or the name of a job */
+                actor?: string | null;
+                staff_id?: string | null;
+                /** @description What was done, e.g. customer.revealed */
+                action?: string | null;
+                /** @description Together with resource_id */
+                resource_type?: string | null;
+                /** @description Together with resource_type */
+                resource_id?: string | null;
+                /** @description First moment, in business time */
+                from?: string | null;
+                /** @description The moment after the last */
+                to?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_AuditRowOut_"];
+                };
+            };
+            /** @description The request cannot be read (`request.malformed`) */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A valid token is required (`auth.token_invalid`) */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description You may not do this (`auth.forbidden`) */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is invalid (`request.invalid`) */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests (`request.rate_limited`) */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service is temporarily unavailable (`service.unavailable`) */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service did not answer in time (`gateway.timeout`) */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     list_gateway_dead_letters_api_v1_operations_gateway_dead_letters_get: {
         parameters: {
             query?: {
@@ -12280,6 +12531,8 @@ export interface operations {
     list_staff_api_v1_staff_get: {
         parameters: {
             query?: {
+                /** @description These alone, by their ids */
+                staff_id?: string[] | null;
                 unit_id?: string | null;
                 role?: components["schemas"]["Role"] | null;
                 active?: boolean | null;
@@ -12686,6 +12939,106 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["OutboxOut"];
+                };
+            };
+            /** @description The request cannot be read (`request.malformed`) */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A valid token is required (`auth.token_invalid`) */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description You may not do this (`auth.forbidden`) */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is invalid (`request.invalid`) */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests (`request.rate_limited`) */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service is temporarily unavailable (`service.unavailable`) */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service did not answer in time (`gateway.timeout`) */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    search_customer_audit_api_v1_operations_customer_audit_get: {
+        parameters: {
+            query?: {
+                /** @description next_cursor of the page before */
+                cursor?: string | null;
+                limit?: number;
+                /** @description Subject of a person's or a system's token, or the name of a job */
+                actor?: string | null;
+                staff_id?: string | null;
+                /** @description What was done, e.g. customer.revealed */
+                action?: string | null;
+                /** @description Together with resource_id */
+                resource_type?: string | null;
+                /** @description Together with resource_type */
+                resource_id?: string | null;
+                /** @description First moment, in business time */
+                from?: string | null;
+                /** @description The moment after the last */
+                to?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_AuditRowOut_"];
                 };
             };
             /** @description The request cannot be read (`request.malformed`) */
@@ -14788,6 +15141,106 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["OutboxOut"];
+                };
+            };
+            /** @description The request cannot be read (`request.malformed`) */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A valid token is required (`auth.token_invalid`) */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description You may not do this (`auth.forbidden`) */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is invalid (`request.invalid`) */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests (`request.rate_limited`) */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service is temporarily unavailable (`service.unavailable`) */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service did not answer in time (`gateway.timeout`) */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    search_segmentation_audit_api_v1_operations_segmentation_audit_get: {
+        parameters: {
+            query?: {
+                /** @description next_cursor of the page before */
+                cursor?: string | null;
+                limit?: number;
+                /** @description Subject of a person's or a system's token, or the name of a job */
+                actor?: string | null;
+                staff_id?: string | null;
+                /** @description What was done, e.g. customer.revealed */
+                action?: string | null;
+                /** @description Together with resource_id */
+                resource_type?: string | null;
+                /** @description Together with resource_type */
+                resource_id?: string | null;
+                /** @description First moment, in business time */
+                from?: string | null;
+                /** @description The moment after the last */
+                to?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_AuditRowOut_"];
                 };
             };
             /** @description The request cannot be read (`request.malformed`) */
@@ -18815,6 +19268,106 @@ export interface operations {
             };
         };
     };
+    search_complaints_audit_api_v1_operations_complaints_audit_get: {
+        parameters: {
+            query?: {
+                /** @description next_cursor of the page before */
+                cursor?: string | null;
+                limit?: number;
+                /** @description Subject of a person's or a system's token, or the name of a job */
+                actor?: string | null;
+                staff_id?: string | null;
+                /** @description What was done, e.g. customer.revealed */
+                action?: string | null;
+                /** @description Together with resource_id */
+                resource_type?: string | null;
+                /** @description Together with resource_type */
+                resource_id?: string | null;
+                /** @description First moment, in business time */
+                from?: string | null;
+                /** @description The moment after the last */
+                to?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_AuditRowOut_"];
+                };
+            };
+            /** @description The request cannot be read (`request.malformed`) */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A valid token is required (`auth.token_invalid`) */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description You may not do this (`auth.forbidden`) */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is invalid (`request.invalid`) */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests (`request.rate_limited`) */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service is temporarily unavailable (`service.unavailable`) */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service did not answer in time (`gateway.timeout`) */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     list_complaints_dead_letters_api_v1_operations_complaints_dead_letters_get: {
         parameters: {
             query?: {
@@ -21299,6 +21852,106 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["OutboxOut"];
+                };
+            };
+            /** @description The request cannot be read (`request.malformed`) */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A valid token is required (`auth.token_invalid`) */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description You may not do this (`auth.forbidden`) */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is invalid (`request.invalid`) */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests (`request.rate_limited`) */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service is temporarily unavailable (`service.unavailable`) */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service did not answer in time (`gateway.timeout`) */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    search_campaigns_audit_api_v1_operations_campaigns_audit_get: {
+        parameters: {
+            query?: {
+                /** @description next_cursor of the page before */
+                cursor?: string | null;
+                limit?: number;
+                /** @description Subject of a person's or a system's token, or the name of a job */
+                actor?: string | null;
+                staff_id?: string | null;
+                /** @description What was done, e.g. customer.revealed */
+                action?: string | null;
+                /** @description Together with resource_id */
+                resource_type?: string | null;
+                /** @description Together with resource_type */
+                resource_id?: string | null;
+                /** @description First moment, in business time */
+                from?: string | null;
+                /** @description The moment after the last */
+                to?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_AuditRowOut_"];
                 };
             };
             /** @description The request cannot be read (`request.malformed`) */

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from typing import Any
 
 import asyncpg
 import pytest
@@ -12,6 +13,7 @@ from kehu_chassis import migrations
 from kehu_chassis.database import Database
 from kehu_chassis.migrations import MigrationsPending
 from kehu_chassis.testing.databases import ServiceDatabase
+from kehu_chassis.testing.plugin import Eventually
 from kehu_chassis.testing.probe import DEFINITION
 
 
@@ -36,9 +38,26 @@ async def test_what_the_chassis_creates_it_can_take_back(service_database: Servi
     assert await leftovers(service_database) == before
 
 
-async def test_two_that_migrate_at_once_do_it_once(service_database: ServiceDatabase, database: Database) -> None:
+async def note(connection: asyncpg.Connection, table: str = "audit") -> None:
+    """Write an audit row."""
+    await connection.execute(
+        f"INSERT INTO probe.{table} (audit_id, recorded_at, at, actor, action, resource_type, resource_id, details,"  # noqa: S608  a constant
+        " trace_id) VALUES (uuidv7(), '2026-03-02Z', '2026-03-02Z', 'tester', 'note.added', 'note', '1', '{}', '')"
+    )
+
+
+@pytest.mark.parametrize("revision", ["base", "0001"])
+async def test_two_that_migrate_at_once_do_it_once(
+    service_database: ServiceDatabase, database: Database, revision: str
+) -> None:
     owner = service_database.dsn("owner")
-    await asyncio.to_thread(migrations.downgrade, owner, schema="probe", folder=DEFINITION.migrations)
+    await asyncio.to_thread(
+        migrations.downgrade, owner, schema="probe", folder=DEFINITION.migrations, revision=revision
+    )
+    if revision != "base":
+        connection = await asyncpg.connect(service_database.dsn())
+        await note(connection)
+        await connection.close()
     with pytest.raises(MigrationsPending):
         await migrations.require_head(database, DEFINITION.migrations)
     processes = [
@@ -54,6 +73,47 @@ async def test_two_that_migrate_at_once_do_it_once(service_database: ServiceData
     ]
     assert [await process.wait() for process in processes] == [0, 0]
     await migrations.require_head(database, DEFINITION.migrations)
+
+
+WAITS = """
+SELECT pid FROM pg_stat_activity
+WHERE datname = current_database() AND application_name = 'kehu-migrate' AND wait_event_type = 'Lock'
+"""
+INDEXES = """
+SELECT count(*) FILTER (WHERE indisvalid) AS valid, count(*) AS all
+FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid WHERE relname LIKE '%ix_audit_' || $1 || '%'
+"""
+
+
+async def test_indexes_of_the_audit_are_built_beside_its_writers_and_go_on_where_they_were_stopped(
+    service_database: ServiceDatabase, eventually: Eventually
+) -> None:
+    place: dict[str, Any] = {"schema": "probe", "folder": DEFINITION.migrations}
+    owner = service_database.dsn("owner")
+    await asyncio.to_thread(migrations.downgrade, owner, **place, revision="0001")
+    watcher, slow, writer = [await asyncpg.connect(service_database.dsn()) for _ in range(3)]
+    await note(writer)
+
+    async def waits() -> bool:
+        return await watcher.fetchval(WAITS) is not None
+
+    async with slow.transaction():
+        await note(slow, "audit_2026")
+        migrating = asyncio.create_task(asyncio.to_thread(migrations.upgrade, owner, **place))
+        await eventually(waits)
+        await asyncio.wait_for(note(writer), 2)
+        await watcher.execute("SELECT pg_cancel_backend($1)", await watcher.fetchval(WAITS))
+        with pytest.raises(Exception, match="user request"):
+            await migrating
+    half_built = await watcher.fetchrow(INDEXES, "at")
+    assert half_built["valid"] < half_built["all"]
+    await asyncio.to_thread(migrations.upgrade, owner, **place)
+    # On the table and each of its partitions: ten years, and what comes later.
+    assert [tuple(await watcher.fetchrow(INDEXES, name)) for name in ("at", "actor", "staff", "action")] == [
+        (12, 12)
+    ] * 4
+    for connection in (watcher, slow, writer):
+        await connection.close()
 
 
 async def test_audit_rows_can_be_neither_changed_nor_removed_by_the_service(worker_database: Database) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from uuid import UUID
 
 from sqlalchemy import any_, literal, select
@@ -13,7 +15,7 @@ from kehu_contracts.access import Role
 from kehu_contracts.codes import UnitKind
 from kehu_customer.organization.tables import staff, units
 
-__all__ = ["list_staff", "list_units"]
+__all__ = ["StaffFilter", "list_staff", "list_units"]
 
 
 async def list_units(
@@ -31,16 +33,26 @@ async def list_units(
     return page_rows(rows, page, ("code",))
 
 
-async def list_staff(
-    tx: Transaction, page: PageQuery, *, unit_id: UUID | None, role: Role | None, active: bool | None
-) -> PageRows:
+@dataclass(frozen=True, slots=True)
+class StaffFilter:
+    """Which staff are wanted; None wants all."""
+
+    ids: Sequence[UUID] | None = None
+    unit_id: UUID | None = None
+    role: Role | None = None
+    active: bool | None = None
+
+
+async def list_staff(tx: Transaction, page: PageQuery, wanted: StaffFilter) -> PageRows:
     """Staff by number."""
     statement = select(staff)
-    if unit_id is not None:
-        statement = statement.where(staff.c.unit_id == unit_id)
-    if role is not None:
-        statement = statement.where(literal(role, Text) == any_(staff.c.roles))
-    if active is not None:
-        statement = statement.where(staff.c.active.is_(active))
+    if wanted.ids is not None:
+        statement = statement.where(staff.c.id.in_(wanted.ids))
+    if wanted.unit_id is not None:
+        statement = statement.where(staff.c.unit_id == wanted.unit_id)
+    if wanted.role is not None:
+        statement = statement.where(literal(wanted.role, Text) == any_(staff.c.roles))
+    if wanted.active is not None:
+        statement = statement.where(staff.c.active.is_(wanted.active))
     rows = await tx.all(keyset(statement, (staff.c.staff_number,), page))
     return page_rows(rows, page, ("staff_number",))

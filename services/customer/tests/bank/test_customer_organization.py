@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from kehu_contracts.access import Role
 from kehu_contracts.codes import UnitKind
@@ -78,3 +78,15 @@ async def test_units_and_staff_are_listed_and_filtered(bank: Any, app_client: Ca
         ("M2", ["relationship_manager"])
     ]
     assert (await client.get("/api/v1/staff?role=branch_head")).json() == {"items": [], "next_cursor": None}
+
+
+async def test_staff_are_found_by_their_ids_wherever_they_work(bank: Any, app_client: Callable[..., Any]) -> None:
+    client = await app_client(Role.RELATIONSHIP_MANAGER, staff_id=await bank.staff_id("M1"))
+    known = [str(await bank.staff_id(number)) for number in ("M2", "M1")]
+    wanted = {"staff_id": [*known, str(uuid4())]}
+    found = (await client.get("/api/v1/staff", params=wanted)).json()
+    assert [member["staff_number"] for member in found["items"]] == ["M1", "M2"]
+    elsewhere = (await client.get("/api/v1/staff", params={**wanted, "unit_id": str(await bank.unit_id("B2"))})).json()
+    assert [member["staff_number"] for member in elsewhere["items"]] == ["M2"]
+    many = await client.get("/api/v1/staff", params={"staff_id": [str(uuid4()) for _ in range(51)]})
+    assert (many.status_code, [error["code"] for error in many.json()["errors"]]) == (422, ["too_long"])
