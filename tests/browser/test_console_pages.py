@@ -33,11 +33,12 @@ def pages_of(bank: Bank) -> dict[str, tuple[str, ...]]:
             f"/campaigns/{bank.campaign_id}",
         ),
         "operator": ("/operations",),
+        "auditor": ("/audit",),
     }
 
 
 @pytest.mark.parametrize("language", ["zh", "en"])
-@pytest.mark.parametrize("user", ["rm", "marketer", "operator"])
+@pytest.mark.parametrize("user", ["rm", "marketer", "operator", "auditor"])
 async def test_no_page_shuts_anybody_out(house: House, bank: Bank, user: str, language: str) -> None:
     found = {}
     async with house.visitor(user, language=language) as visitor:
@@ -49,7 +50,7 @@ async def test_no_page_shuts_anybody_out(house: House, bank: Bank, user: str, la
     assert found == {}
 
 
-@pytest.mark.parametrize("user", ["rm", "marketer", "operator"])
+@pytest.mark.parametrize("user", ["rm", "marketer", "operator", "auditor"])
 async def test_no_page_is_wider_than_a_phone(house: House, bank: Bank, user: str) -> None:
     wide = {}
     async with house.visitor(user, language="en", width=PHONE) as visitor:

@@ -63,6 +63,21 @@ async def test_an_operator_sees_every_service(house: House) -> None:
             await expect(card.get_by_text("OK", exact=True)).to_be_visible(timeout=PATIENCE)
 
 
+async def test_an_auditor_sees_who_did_what_and_leaves_a_row_too(house: House) -> None:
+    async with house.visitor("auditor", language="en") as auditor:
+        main = auditor.page.locator("main")
+        await auditor.page.get_by_role("navigation").get_by_role("link", name="Audit").click()
+        await main.get_by_label("Service").click()
+        await auditor.page.locator(".ant-select-item-option", has_text="Complaints").click()
+        await main.get_by_role("button", name="Search").click()
+        received = main.get_by_role("row").filter(has_text="Received")
+        await expect(received.first).to_contain_text("handler", timeout=PATIENCE)
+        await main.get_by_role("button", name="Search").click()
+        await expect(main.get_by_role("row").filter(has_text="Read the audit").first).to_contain_text(
+            "auditor", timeout=PATIENCE
+        )
+
+
 async def test_a_page_whose_file_is_gone_loads_anew_once_and_then_says_so(house: House) -> None:
     missing = "**/assets/complaints-page-*.js"
     async with house.visitor("rm", language="en") as rm:

@@ -98,6 +98,11 @@ const routes = [
     path: "/operations",
     component: lazyRouteComponent(() => import("../features/operations/operations-page"), "OperationsPage"),
   }),
+  createRoute({
+    getParentRoute: () => inside,
+    path: "/audit",
+    component: lazyRouteComponent(() => import("../features/operations/audit-page"), "AuditPage"),
+  }),
 ];
 
 export const router = createRouter({

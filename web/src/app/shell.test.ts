@@ -7,6 +7,7 @@ const paths = (permissions: string[]) => roomsFor(permissions).map((room) => roo
 test("the menu has the rooms that the permissions open, in its own order", () => {
   expect(paths(["complaint:read", "customer:read"])).toEqual(["/today", "/customers", "/complaints"]);
   expect(paths(["operations:read"])).toEqual(["/operations"]);
+  expect(paths(["audit:read", "operations:read"])).toEqual(["/operations", "/audit"]);
 });
 
 test("a permission to write opens no room", () => {

@@ -1,4 +1,5 @@
 import {
+  AuditOutlined,
   CalendarOutlined,
   CustomerServiceOutlined,
   DashboardOutlined,
@@ -16,7 +17,7 @@ import { currentLanguage, type Language, setLanguage } from "../i18n";
 import { useLogout, useSession } from "./session";
 
 interface Room {
-  path: "/today" | "/customers" | "/complaints" | "/segments" | "/campaigns" | "/operations";
+  path: "/today" | "/customers" | "/complaints" | "/segments" | "/campaigns" | "/operations" | "/audit";
   /** Any one of these opens it. */
   permissions: readonly string[];
   icon: ReactNode;
@@ -29,6 +30,7 @@ const ROOMS: readonly Room[] = [
   { path: "/segments", permissions: ["segment:read"], icon: <PartitionOutlined /> },
   { path: "/campaigns", permissions: ["campaign:read"], icon: <NotificationOutlined /> },
   { path: "/operations", permissions: ["operations:read"], icon: <DashboardOutlined /> },
+  { path: "/audit", permissions: ["audit:read"], icon: <AuditOutlined /> },
 ];
 
 /** The rooms that a person may enter, in the order of the menu. */

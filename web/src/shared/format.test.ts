@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { formatInstant, formatMoney, formatRounded, formatShare } from "./format";
+import { formatInstant, formatMoment, formatMoney, formatRounded, formatShare } from "./format";
 
 describe("money", () => {
   test("groups thousands and keeps the minor units", () => {
@@ -25,6 +25,7 @@ test("a computed amount is rounded to the minor unit, exactly", () => {
 
 test("an instant is shown in the bank's zone, not in the browser's", () => {
   expect(formatInstant("2026-03-01T16:30:00Z")).toBe("2026-03-02 00:30");
+  expect(formatMoment("2026-03-01T16:30:07Z")).toBe("2026-03-02 00:30:07");
 });
 
 test("a share of nothing is a dash", () => {

@@ -5,17 +5,21 @@ function locale(): string {
   return currentLanguage() === "zh" ? "zh-CN" : "en-GB";
 }
 
+function inBankZone(instant: string, timeStyle: "short" | "medium"): string {
+  // Sweden writes ISO 8601: instants read like the calendar dates beside them, in both languages.
+  return new Intl.DateTimeFormat("sv-SE", { timeZone: BANK_ZONE, dateStyle: "short", timeStyle }).format(
+    new Date(instant),
+  );
+}
+
 /** An instant in the bank's zone, to the minute. */
 export function formatInstant(instant: string | null | undefined): string {
-  if (instant === null || instant === undefined) {
-    return "–";
-  }
-  // Sweden writes ISO 8601: instants read like the calendar dates beside them, in both languages.
-  return new Intl.DateTimeFormat("sv-SE", {
-    timeZone: BANK_ZONE,
-    dateStyle: "short",
-    timeStyle: "short",
-  }).format(new Date(instant));
+  return instant === null || instant === undefined ? "–" : inBankZone(instant, "short");
+}
+
+/** An instant in the bank's zone, to the second. */
+export function formatMoment(instant: string): string {
+  return inBankZone(instant, "medium");
 }
 
 /** A calendar date as it stands; it has no zone. */

@@ -1,4 +1,5 @@
 import { Button, Card, Empty, Flex, Table, type TableColumnsType } from "antd";
+import type { ReactNode } from "react";
 import { useTranslation } from "react-i18next";
 import { ProblemAlert } from "./problem-alert";
 import { Wide } from "./wide";
@@ -26,12 +27,15 @@ export function Listing<Row extends object>({
   rowKey,
   empty,
   label,
+  expanded,
 }: {
   pages: Pages<Row>;
   columns: TableColumnsType<Row>;
   rowKey: keyof Row & string;
   empty: string;
   label: string;
+  /** What else there is to a row, shown below it on demand. */
+  expanded?: (row: Row) => ReactNode;
 }) {
   const { t } = useTranslation();
   if (pages.error) {
@@ -49,6 +53,7 @@ export function Listing<Row extends object>({
           loading={pages.isPending}
           pagination={false}
           size="middle"
+          expandable={expanded && { expandedRowRender: expanded }}
           locale={{ emptyText: <Empty description={empty} /> }}
         />
       </Wide>

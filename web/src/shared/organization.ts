@@ -1,4 +1,4 @@
-import { useQuery } from "@tanstack/react-query";
+import { keepPreviousData, useQuery } from "@tanstack/react-query";
 import { api, bodyOf } from "../api/client";
 
 /** All rows of a list that is short enough to be read whole. */
@@ -38,10 +38,14 @@ export function useUnitOptions(): { value: string; label: string }[] {
   return (units.data ?? []).map((unit) => ({ value: unit.id, label: unit.name }));
 }
 
-function useStaff(unitId: string | undefined, enabled: boolean) {
-  return useQuery({
+/** Who works in a unit at present, to choose from; nobody until the unit is known. */
+export function useStaffOptions(unitId: string | undefined): {
+  options: { value: string; label: string }[];
+  isFetching: boolean;
+} {
+  const staff = useQuery({
     queryKey: ["staff", unitId],
-    enabled,
+    enabled: unitId !== undefined,
     staleTime: 600_000,
     queryFn: ({ signal }) =>
       wholeList(async (cursor) =>
@@ -53,14 +57,6 @@ function useStaff(unitId: string | undefined, enabled: boolean) {
         ),
       ),
   });
-}
-
-/** Who works in a unit at present, to choose from; nobody until the unit is known. */
-export function useStaffOptions(unitId: string | undefined): {
-  options: { value: string; label: string }[];
-  isFetching: boolean;
-} {
-  const staff = useStaff(unitId, unitId !== undefined);
   const active = (staff.data ?? []).filter((member) => member.active);
   return {
     options: active.map((member) => ({ value: member.id, label: `${member.name} · ${member.staff_number}` })),
@@ -68,13 +64,27 @@ export function useStaffOptions(unitId: string | undefined): {
   };
 }
 
-/** The name of someone who mostly works in a unit; only who is not found there is looked for in the whole bank. */
-export function useColleagueName(unitId: string | null, staffId: string | null): string {
-  const near = useStaff(unitId ?? undefined, unitId !== null && staffId !== null);
-  const found = near.data?.find((member) => member.id === staffId);
-  const far = useStaff(
-    undefined,
-    staffId !== null && found === undefined && (unitId === null || near.isSuccess),
-  );
-  return (found ?? far.data?.find((member) => member.id === staffId))?.name ?? "–";
+const ASKED_AT_ONCE = 50;
+
+/** The names of those who are asked for by their ids, wherever they work; a dash while one is not known. */
+export function useColleagueNames(staffIds: readonly (string | null)[]): (staffId: string | null) => string {
+  const wanted = [...new Set(staffIds.filter((id) => id !== null))].sort();
+  const colleagues = useQuery({
+    queryKey: ["colleagues", wanted],
+    enabled: wanted.length > 0,
+    staleTime: 600_000,
+    // While a list grows, the names that are known stay.
+    placeholderData: keepPreviousData,
+    queryFn: async ({ signal }) => {
+      const parts = Array.from({ length: Math.ceil(wanted.length / ASKED_AT_ONCE) }, (_, part) =>
+        wanted.slice(part * ASKED_AT_ONCE, (part + 1) * ASKED_AT_ONCE),
+      );
+      const query = (staff_id: string[]) => ({ staff_id, limit: ASKED_AT_ONCE });
+      const answers = await Promise.all(
+        parts.map((ids) => api.GET("/api/v1/staff", { params: { query: query(ids) }, signal })),
+      );
+      return answers.flatMap((answer) => bodyOf(answer).items);
+    },
+  });
+  return (staffId) => colleagues.data?.find((member) => member.id === staffId)?.name ?? "–";
 }

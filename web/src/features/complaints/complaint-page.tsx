@@ -6,7 +6,7 @@ import { api, bodyOf } from "../../api/client";
 import type { Answer, Item } from "../../api/types";
 import { Facts } from "../../shared/facts";
 import { formatInstant } from "../../shared/format";
-import { useColleagueName, useUnitName } from "../../shared/organization";
+import { useColleagueNames, useUnitName } from "../../shared/organization";
 import { Page } from "../../shared/page";
 import { PageSkeleton } from "../../shared/page-skeleton";
 import { ProblemAlert } from "../../shared/problem-alert";
@@ -45,8 +45,8 @@ function CaseFacts({ complaint }: { complaint: Complaint }) {
   const { t } = useTranslation();
   const categoryTitle = useCategoryTitle();
   const unitName = useUnitName();
-  const handler = useColleagueName(complaint.unit_id, complaint.handler_id);
-  const accused = useColleagueName(complaint.unit_id, complaint.accused_staff_id);
+  const { handler_id: handler, accused_staff_id: accused } = complaint;
+  const nameOf = useColleagueNames([handler, accused]);
   return (
     <Card>
       <Flex vertical gap={12}>
@@ -56,9 +56,9 @@ function CaseFacts({ complaint }: { complaint: Complaint }) {
             [t("complaint.category"), categoryTitle(complaint.category)],
             [t("complaint.channel"), t(`channel.${complaint.channel}`)],
             [t("complaint.unit"), unitName(complaint.unit_id)],
-            [t("complaint.handler"), handler],
+            [t("complaint.handler"), nameOf(handler)],
             [t("complaint.receivedAt"), formatInstant(complaint.received_at)],
-            ...(complaint.accused_staff_id === null ? [] : [[t("complaint.accused"), accused] as const]),
+            ...(accused === null ? [] : [[t("complaint.accused"), nameOf(accused)] as const]),
             [t("complaint.outcome"), complaint.outcome === null ? null : t(`outcomeOf.${complaint.outcome}`)],
             [
               t("complaint.customer"),
@@ -86,9 +86,8 @@ function CaseFacts({ complaint }: { complaint: Complaint }) {
   );
 }
 
-function HistoryEntry({ entry, unitId }: { entry: Entry; unitId: string }) {
+function HistoryEntry({ entry, name }: { entry: Entry; name: string }) {
   const { t } = useTranslation();
-  const name = useColleagueName(unitId, entry.staff_id);
   const doer = entry.actor.startsWith("worker:") ? t("complaint.byItself") : entry.actor;
   return (
     <Flex vertical>
@@ -106,6 +105,8 @@ export function ComplaintPage() {
   const { complaintId } = useParams({ from: "/inside/complaints/$complaintId" });
   const { t } = useTranslation();
   const { complaint, clock, history } = useCase(complaintId);
+  const entries = history.data?.items ?? [];
+  const nameOf = useColleagueNames(entries.map((entry) => entry.staff_id));
   if (complaint.error) {
     return <ProblemAlert error={complaint.error} onRetry={() => void complaint.refetch()} />;
   }
@@ -130,9 +131,9 @@ export function ComplaintPage() {
             <Card title={t("complaint.history")} size="small">
               {history.error && <ProblemAlert error={history.error} />}
               <Timeline
-                items={(history.data?.items ?? []).map((entry) => ({
+                items={entries.map((entry) => ({
                   key: entry.position,
-                  content: <HistoryEntry entry={entry} unitId={complaint.data.unit_id} />,
+                  content: <HistoryEntry entry={entry} name={nameOf(entry.staff_id)} />,
                 }))}
               />
             </Card>

@@ -6,7 +6,7 @@ import { api, bodyOf } from "../../api/client";
 import type { Answer } from "../../api/types";
 import { Facts } from "../../shared/facts";
 import { formatCountry, formatDate, formatInstant, formatRounded } from "../../shared/format";
-import { useColleagueName, useUnitName } from "../../shared/organization";
+import { useColleagueNames, useUnitName } from "../../shared/organization";
 import { Page } from "../../shared/page";
 import { PageSkeleton } from "../../shared/page-skeleton";
 import { Permitted } from "../../shared/permitted";
@@ -55,7 +55,7 @@ function ProfileFacts({ profile }: { profile: Profile }) {
   const { t } = useTranslation();
   const { customer } = profile;
   const unitName = useUnitName();
-  const manager = useColleagueName(customer.unit_id, customer.primary_rm_id);
+  const nameOf = useColleagueNames([customer.primary_rm_id]);
   return (
     <Flex vertical gap={12}>
       <Facts
@@ -70,7 +70,7 @@ function ProfileFacts({ profile }: { profile: Profile }) {
           [t("customer.employer"), profile.employer],
           [t("customer.since"), formatDate(customer.customer_since)],
           [t("customer.unit"), unitName(customer.unit_id)],
-          [t("customer.manager"), manager],
+          [t("customer.manager"), nameOf(customer.primary_rm_id)],
         ]}
       />
       <Flex vertical gap={4}>

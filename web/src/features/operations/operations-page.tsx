@@ -26,20 +26,13 @@ import { formatCount, formatInstant } from "../../shared/format";
 import { Listing, nextCursor } from "../../shared/listing";
 import { Page } from "../../shared/page";
 import { ProblemAlert } from "../../shared/problem-alert";
+import { operationsPath, SERVICES, type Service } from "./services";
 
 type State = Answer<"/api/v1/operations">["services"][number];
 type Health = Answer<"/api/v1/operations/customer/health">;
 type DeadLetter = Item<"/api/v1/operations/customer/dead-letters">;
 
-const SERVICES = ["customer", "segmentation", "complaints", "campaigns", "gateway"] as const;
-type Service = (typeof SERVICES)[number];
-
 const STATUS_COLORS = { ok: "green", degraded: "orange", unavailable: "red" } as const;
-
-// All services have the same operations routes: the types of one stand for all.
-function operationsPath<Rest extends string>(service: Service, rest: Rest) {
-  return `/api/v1/operations/${service}/${rest}` as `/api/v1/operations/customer/${Rest}`;
-}
 
 function ReasonField() {
   const { t } = useTranslation();
