@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import Final, NamedTuple, Self
@@ -11,6 +10,8 @@ from uuid import NAMESPACE_URL, uuid5
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
+from aiokafka.partitioner import murmur2
+from aiokafka.producer.message_accumulator import BatchBuilder
 from joserfc import jwe
 from joserfc.jwk import OctKey
 
@@ -20,7 +21,11 @@ from kehu_local.failures import Failed
 
 __all__ = ["BankDoor", "BankMessage", "as_message", "seal_identity"]
 
-MOST_UNDER_WAY: Final = 5_000
+Lane = tuple[str, int]
+"""Topic and partition."""
+
+BATCH: Final = 500
+"""Messages of one partition that leave together."""
 
 
 def seal_identity(identity: PartyIdentity, key: bytes, kid: str) -> str:
@@ -61,11 +66,17 @@ def as_message(statement: Inbound, *, at: datetime, sequence: int, key: str | No
 
 
 class BankDoor:
-    """Sends inbound messages in the order they are given, many under way at once."""
+    """Sends inbound messages, those of one partition in the order they are given, in batches.
+
+    A batch leaves when it is full or at `flush`. The batches of a partition follow one another; each arrives whole or not
+    at all.
+    """
 
     def __init__(self, bootstrap: str) -> None:
         self._bootstrap = bootstrap
-        self._under_way: deque[asyncio.Future[object]] = deque()
+        self._lanes: dict[Lane, list[BankMessage]] = {}
+        self._under_way: dict[Lane, asyncio.Future[object]] = {}
+        self._partitions: dict[tuple[str, bytes], int] = {}
         self.sent = 0
 
     async def __aenter__(self) -> Self:
@@ -73,8 +84,7 @@ class BankDoor:
             bootstrap_servers=self._bootstrap,
             client_id="core-banking",
             enable_idempotence=True,
-            linger_ms=5,
-            max_batch_size=262_144,
+            max_batch_size=1_000_000,
         )
         try:
             await self._producer.start()
@@ -105,21 +115,60 @@ class BankDoor:
             partition: the key's own unless told; statements in one partition are taken in the order they are given.
         """
         message = as_message(statement, at=at, sequence=sequence, key=key)
-        if len(self._under_way) >= MOST_UNDER_WAY:
-            await self._settle(MOST_UNDER_WAY // 2)
-        sent = await self._producer.send(
-            message.topic, message.body, key=message.key, headers=message.headers, partition=partition
-        )
-        self._under_way.append(sent)
+        if partition is None:
+            partition = await self._partition(message.topic, message.key)
+        lane = message.topic, partition
+        waiting = self._lanes.setdefault(lane, [])
+        waiting.append(message)
         self.sent += 1
+        if len(waiting) >= BATCH:
+            await self._send(lane)
 
     async def flush(self) -> None:
         """Wait until the broker has acknowledged everything."""
-        await self._settle(len(self._under_way))
+        for lane in self._lanes:
+            await self._send(lane)
+        for lane in list(self._under_way):
+            await self._acknowledged(lane)
 
-    async def _settle(self, count: int) -> None:
-        for _ in range(count):
+    async def _partition(self, topic: str, key: bytes) -> int:
+        found = self._partitions.get((topic, key))
+        if found is None:
+            partitions = await self._producer.partitions_for(topic)
+            # Kafka's own choice, so that a key that another producer wrote stays where it is.
+            found = self._partitions[topic, key] = (murmur2(key) & 0x7FFFFFFF) % len(partitions)
+        return found
+
+    async def _send(self, lane: Lane) -> None:
+        """Send what waits for a partition, once the batch before it has arrived."""
+        messages, self._lanes[lane] = self._lanes[lane], []
+        topic, partition = lane
+        try:
+            while messages:
+                batch = self._producer.create_batch()
+                count = 0
+                while count < len(messages) and _append(batch, messages[count]):
+                    count += 1
+                if not count:
+                    raise Failed(f"A message for {topic} is larger than a batch may be.", "State less in one message.")
+                del messages[:count]
+                await self._acknowledged(lane)
+                self._under_way[lane] = await self._producer.send_batch(batch, topic, partition=partition)
+        except KafkaError as error:
+            raise _refused(error) from error
+
+    async def _acknowledged(self, lane: Lane) -> None:
+        if (sent := self._under_way.pop(lane, None)) is not None:
             try:
-                await self._under_way.popleft()
+                await sent
             except KafkaError as error:
-                raise Failed(f"Kafka refused a message: {error}", "See the broker's log.") from error
+                raise _refused(error) from error
+
+
+def _append(batch: BatchBuilder, message: BankMessage) -> bool:
+    appended = batch.append(timestamp=None, key=message.key, value=message.body, headers=message.headers)
+    return appended is not None
+
+
+def _refused(error: KafkaError) -> Failed:
+    return Failed(f"Kafka refused a message: {error}", "See the broker's log.")

@@ -1,4 +1,4 @@
-"""Takes messages of a subscription from the broker and commits named offsets after the transaction of their effect.
+"""Takes messages of a subscription from the broker and commits named offsets after the transactions of their effects.
 
 What a feature needs of events is here: `Subscription`, `Message`, `Refused`. The loop never stops by itself but for one
 reason: too many messages died in a short time. Then it leaves the group, says so in `consumer_states`, and waits until an
@@ -39,6 +39,10 @@ _RESUMED: Final = """
 UPDATE consumer_states SET resume_requested = false WHERE subscription = $1 AND resume_requested RETURNING true
 """
 
+POLL: Final = 0.5
+"""Seconds to wait for messages before looking at anything else."""
+COMMIT_EVERY: Final = 0.2
+"""Least seconds between two commits of offsets. What was taken since is taken again after a crash, and dropped."""
 CARE_EVERY: Final = 2.0
 """Seconds between looks at what operators have asked for."""
 REPORT_EVERY: Final = 10.0
@@ -92,22 +96,35 @@ class Consumer:
                 await consumer.stop()
 
     async def _consume(self, consumer: AIOKafkaConsumer) -> None:
-        care_at = 0.0
+        care_at = commit_at = 0.0
+        done: dict[TopicPartition, int] = {}
         while not self._stopping.is_set():
-            taken = await consumer.getmany(timeout_ms=500, max_records=self.subscription.max_batch)
-            records = [record for batch in taken.values() for record in batch]
-            if records:
-                await self._deliver([self._read(record) for record in records])
-                await self._commit(consumer, {place: batch[-1].offset + 1 for place, batch in taken.items()})
-                metrics.EVENT_DELAY.labels(subscription=self.subscription.name).observe(
-                    max(0.0, time.time() - records[0].timestamp / 1000)
-                )
-                for place, batch in taken.items():
-                    newest = metrics.LAST_MESSAGE.labels(topic=self._kafka.logical(place.topic))
-                    newest.set(batch[-1].timestamp / 1000)
+            patience = min(POLL, max(0.0, commit_at - time.monotonic())) if done else POLL
+            taken = await consumer.getmany(timeout_ms=int(patience * 1000), max_records=self.subscription.max_batch)
+            if taken:
+                await self._take(taken)
+                done |= {place: batch[-1].offset + 1 for place, batch in taken.items()}
+            elif self._reported is not None and self._reported[2]:
+                # What was told to be unread has been read.
+                care_at = 0.0
+            if done and time.monotonic() >= commit_at:
+                await self._commit(consumer, done)
+                done, commit_at = {}, time.monotonic() + COMMIT_EVERY
             if time.monotonic() >= care_at:
                 await self._care(consumer)
                 care_at = time.monotonic() + CARE_EVERY
+        if done:
+            await self._commit(consumer, done)
+
+    async def _take(self, taken: dict[TopicPartition, list[ConsumerRecord]]) -> None:
+        records = [record for batch in taken.values() for record in batch]
+        await self._deliver([self._read(record) for record in records])
+        metrics.EVENT_DELAY.labels(subscription=self.subscription.name).observe(
+            max(0.0, time.time() - records[0].timestamp / 1000)
+        )
+        for place, batch in taken.items():
+            newest = metrics.LAST_MESSAGE.labels(topic=self._kafka.logical(place.topic))
+            newest.set(batch[-1].timestamp / 1000)
 
     async def _deliver(self, messages: list[Message]) -> None:
         """Apply a batch, for as long as the database needs to come back; nothing else is a reason to give up."""

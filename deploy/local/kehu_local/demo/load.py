@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from bisect import bisect_right
 from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 from typing import Final
@@ -179,8 +180,8 @@ class _Play:
 
     async def _state(self, since: int, until: int) -> int:
         """State what the core knows of the days after one and until another."""
-        accounts = [fact for fact in self._accounts if since < fact.day <= until]
-        movements = [fact for fact in self._movements if since < fact.day <= until]
+        accounts = _between(self._accounts, since, until)
+        movements = _between(self._movements, since, until)
         for fact in (*accounts, *movements):
             await self._send(fact)
         await self._bank.flush()
@@ -219,3 +220,12 @@ class _Play:
             },
             key=f"consent-{customer_id}-{channel}-{status}",
         )
+
+
+def _between(facts: Sequence[Fact], since: int, until: int) -> Sequence[Fact]:
+    """The facts of the days after one and until another, of facts in the order of their days."""
+
+    def by_day(fact: Fact) -> int:
+        return fact.day
+
+    return facts[bisect_right(facts, since, key=by_day) : bisect_right(facts, until, key=by_day)]

@@ -14,6 +14,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 
 from kehu_chassis.clock import SuiteClock
+from kehu_contracts.topics import TOPICS
 from kehu_local import clock
 from kehu_local.demo.people import DAYS
 from kehu_local.failures import Failed
@@ -110,22 +111,20 @@ class Stage:
     async def _unread(self) -> int:
         groups = [found[0] for found in await self._admin.list_consumer_groups() if found[0].startswith("kehu.")]
         committed = [await self._admin.list_consumer_group_offsets(group) for group in groups]
-        topics = {place.topic for offsets in committed for place in offsets}
         places = {
-            topic: [TopicPartition(topic, partition) for partition in sorted(self._partitions(topic))]
-            for topic in topics
+            TopicPartition(topic.name, partition)
+            for topic in TOPICS
+            if any(topic.name == place.topic for offsets in committed for place in offsets)
+            for partition in range(topic.partitions)
         }
-        ends = await self._ends.end_offsets([place for found in places.values() for place in found])
+        ends = await self._ends.end_offsets(list(places))
         unread = 0
         for offsets in committed:
-            for topic in {place.topic for place in offsets}:
-                for place in places[topic]:
-                    at = offsets[place].offset if place in offsets else 0
-                    unread += max(0, ends[place] - max(0, at))
+            topics = {place.topic for place in offsets}
+            for place, end in ends.items():
+                if place.topic in topics:
+                    unread += end - max(0, offsets[place].offset if place in offsets else 0)
         return unread
-
-    def _partitions(self, topic: str) -> set[int]:
-        return self._ends.partitions_for_topic(topic) or set()
 
     async def _at_rest(self) -> bool:
         for service in SERVICES:

@@ -98,6 +98,21 @@ async def test_what_one_service_states_takes_effect_in_another_and_is_committed(
 
 
 @pytest.mark.usefixtures("relay")
+async def test_offsets_wait_for_one_another_and_are_committed_at_the_stop(
+    consumer: Consume, probe: Probe, kafka: Kafka, effects_are: EffectsAre, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kehu_chassis.consumer.COMMIT_EVERY", 3_600)
+    customer = uuid4()
+    async with running(consumer()):
+        await probe.state(customer, "a")
+        await effects_are(["a"])
+        await probe.state(customer, "b")
+        await effects_are(["a", "b"])
+        assert await committed(kafka) <= 1
+    assert await committed(kafka) == 2
+
+
+@pytest.mark.usefixtures("relay")
 async def test_a_consumer_that_starts_again_goes_on_where_it_was(
     consumer: Consume, probe: Probe, effects_are: EffectsAre
 ) -> None:
