@@ -93,11 +93,12 @@ class Bank:
         self._made = 0
 
     async def __aenter__(self) -> Self:
-        self._producer = AIOKafkaProducer(
-            bootstrap_servers=self._bootstrap, enable_idempotence=True, request_timeout_ms=10_000
-        )
+        self._producer = self._new_producer()
         await self._producer.start()
         return self
+
+    def _new_producer(self) -> AIOKafkaProducer:
+        return AIOKafkaProducer(bootstrap_servers=self._bootstrap, enable_idempotence=True, request_timeout_ms=10_000)
 
     async def __aexit__(self, *_: object) -> None:
         await self._producer.stop()
@@ -222,10 +223,23 @@ class Bank:
                     )
                 except KafkaError:
                     await asyncio.sleep(0.2)
+                    await self._begin_anew()
                 else:
                     break
             self._sent.append(letter)
             self._note(letter)
+
+    async def _begin_anew(self) -> None:
+        """Replace the producer: once a batch has expired, the numbers of this one are out of order for ever."""
+        while True:
+            await self._producer.stop()
+            self._producer = self._new_producer()
+            try:
+                await self._producer.start()
+            except KafkaError:
+                await asyncio.sleep(0.2)
+            else:
+                return
 
     async def _disturbed_round(self, how: str) -> None:
         letters = self.round() + self.newcomer() + self.round()
