@@ -245,6 +245,22 @@ def test_writes_go_on_over_the_restart_of_a_server_and_none_is_lost_or_doubled(
     _all_right(containers, visitors, newcomers)
 
 
+def test_a_worker_ends_in_time_while_the_broker_is_away(
+    containers: Containers, visitors: Visitors, newcomers: list[str]
+) -> None:
+    containers.compose("kill", "kafka")
+    newcomers.append(newcomer(visitors, 4000))
+    containers.compose("stop", "customer-worker", "campaigns-worker")
+    ended = containers.inspect("customer-worker", "campaigns-worker")
+    # One that does not end in time is killed, which its code tells.
+    assert {name: one["State"]["ExitCode"] for name, one in ended.items()} == {
+        "customer-worker-1": 0,
+        "campaigns-worker-1": 0,
+    }
+    containers.up()
+    _all_right(containers, visitors, newcomers)
+
+
 def test_three_workers_of_a_kind_keep_order_and_effects(
     containers: Containers, customers: dict[str, str], segment: str, bank: Bank, visitors: Visitors
 ) -> None:
