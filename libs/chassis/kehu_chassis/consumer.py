@@ -19,7 +19,7 @@ from kehu_chassis import metrics
 from kehu_chassis.clock import Clock, technical_now
 from kehu_chassis.database import Database
 from kehu_chassis.delivery import RETRIABLE, Delivery, TooManyDeadLetters
-from kehu_chassis.failures import describe, pause
+from kehu_chassis.failures import describe, pause, until_stopped
 from kehu_chassis.kafka import Kafka
 from kehu_chassis.message import Message, Refused, from_headers
 from kehu_chassis.subscription import Handler, Subscription
@@ -49,7 +49,11 @@ REPORT_EVERY: Final = 10.0
 
 
 class Consumer:
-    """Consumes for one subscription. `run` until `stop`; `state` is running, retrying or stopped, with its `reason`."""
+    """Consumes for one subscription. `run` until `stop`; `state` is running, retrying or stopped, with its `reason`.
+
+    A stop waits for the database, which has the effects, but hardly for a broker that is away: offsets that are not
+    committed bring messages again, and the inbox drops them.
+    """
 
     def __init__(
         self, database: Database, kafka: Kafka, service: str, subscription: Subscription, clock: Clock
@@ -81,7 +85,7 @@ class Consumer:
                 self._group, self.subscription.topics, max_batch=self.subscription.max_batch
             )
             try:
-                await consumer.start()
+                await until_stopped(consumer.start(), self._stopping)
                 failures = 0
                 self._is("running")
                 await self._consume(consumer)
@@ -93,7 +97,14 @@ class Consumer:
                 log.warning("consumer.waiting", subscription=self.subscription.name, cause=self.reason)
                 await pause(failures, self._stopping)
             finally:
-                await consumer.stop()
+                await self._leave(consumer)
+
+    async def _leave(self, consumer: AIOKafkaConsumer) -> None:
+        try:
+            await until_stopped(consumer.stop(), self._stopping)
+        except TimeoutError:
+            # The broker, when it is back, finds out for itself that this member is gone.
+            log.warning("consumer.group_not_left", subscription=self.subscription.name)
 
     async def _consume(self, consumer: AIOKafkaConsumer) -> None:
         care_at = commit_at = 0.0
@@ -145,7 +156,7 @@ class Consumer:
 
     async def _commit(self, consumer: AIOKafkaConsumer, offsets: dict[TopicPartition, int]) -> None:
         try:
-            await consumer.commit(offsets)
+            await until_stopped(consumer.commit(offsets), self._stopping)
         except (CommitFailedError, IllegalStateError, RebalanceInProgressError) as error:
             # The partition went to another member in mid-batch: it takes these messages again, and the inbox drops them.
             log.info("consumer.offset_commit_skipped", subscription=self.subscription.name, cause=type(error).__name__)
@@ -154,7 +165,8 @@ class Consumer:
         """What is to be done beside consuming: operators' wishes, gaps that do not close, the report."""
         try:
             await self._delivery.care()
-            await self._report(await _lag(consumer) if consumer is not None else None)
+            lag = await until_stopped(_lag(consumer), self._stopping) if consumer is not None else None
+            await self._report(lag)
         except _OUTAGE as error:
             log.warning("consumer.care_postponed", subscription=self.subscription.name, cause=describe(error))
 

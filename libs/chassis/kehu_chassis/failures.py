@@ -1,17 +1,24 @@
-"""How the worker's loops speak of errors and wait after them."""
+"""How the worker's loops speak of errors, wait after them, and wait for others no longer than they may."""
 
 from __future__ import annotations
 
 import asyncio
 import traceback
+from collections.abc import Coroutine
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, TypeVar
 
 import asyncpg
 
-__all__ = ["describe", "pause"]
+__all__ = ["LEAVE_WITHIN", "describe", "pause", "until_stopped"]
 
 LONGEST_PAUSE: Final = 5.0
+LEAVE_WITHIN: Final = 1.0
+"""Seconds that another system has to answer once we are to stop."""
+ENDS_WITHIN: Final = 0.5
+"""Seconds that a call which is cut off has to clear up; one that takes longer is left to the end of the process."""
+
+T = TypeVar("T")
 
 
 def describe(error: BaseException) -> str:
@@ -44,3 +51,27 @@ async def pause(failures: int, stopping: asyncio.Event, *, shortest: float = 0.0
             await stopping.wait()
     except TimeoutError:
         return
+
+
+async def until_stopped(waiting: Coroutine[Any, Any, T], stopping: asyncio.Event) -> T:
+    """Wait for another system as long as it takes, but once the stop is asked for no longer than `LEAVE_WITHIN`.
+
+    It does not trust what it waits for to take a cancellation: clients of the broker try again, without an end, to
+    deliver, to commit and to leave their groups.
+
+    Raises:
+        TimeoutError: it was cut off.
+    """
+    task = asyncio.ensure_future(waiting)
+    stop = asyncio.ensure_future(stopping.wait())
+    try:
+        await asyncio.wait((task, stop), return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait((task,), timeout=LEAVE_WITHIN)
+        if not task.done():
+            raise TimeoutError("it did not answer before the stop")
+        return task.result()
+    finally:
+        stop.cancel()
+        if not task.done():
+            task.cancel()
+            await asyncio.wait((task,), timeout=ENDS_WITHIN)

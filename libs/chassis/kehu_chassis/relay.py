@@ -7,6 +7,8 @@ arrive after its successor wrote the same: consumers drop it by id and by sequen
 
 Events of one partition go out in one batch at a time, which arrives whole or not at all, and the next follows only when
 the broker has it: an event is never overtaken by a later one of its key.
+
+A stop hardly waits for a broker that is away: what was not acknowledged stays in the outbox, and is sent by the next.
 """
 
 from __future__ import annotations
@@ -28,7 +30,7 @@ from opentelemetry.trace import SpanKind
 
 from kehu_chassis import metrics
 from kehu_chassis.database import TRANSIENT, Database
-from kehu_chassis.failures import describe, pause
+from kehu_chassis.failures import describe, pause, until_stopped
 from kehu_chassis.kafka import Kafka
 from kehu_chassis.tracing import is_sampled, record_ended
 
@@ -89,8 +91,8 @@ class Relay:
                     stack.push_async_callback(_close, connection)
                     if await connection.fetchval(_LOCK):
                         producer = self._kafka.producer()
-                        stack.push_async_callback(producer.stop)
-                        await producer.start()
+                        stack.push_async_callback(self._let_go, producer)
+                        await until_stopped(producer.start(), self._stopping)
                         failures = 0
                         await self._relay(connection, producer)
                     else:
@@ -103,6 +105,13 @@ class Relay:
                 await pause(failures, self._stopping)
             finally:
                 self._is_active(active=False)
+
+    async def _let_go(self, producer: AIOKafkaProducer) -> None:
+        try:
+            await until_stopped(producer.stop(), self._stopping)
+        except TimeoutError:
+            # An idempotent producer does not give up what it was handed.
+            log.warning("relay.producer_cut_off")
 
     def _is_active(self, *, active: bool) -> None:
         self.is_active = active
@@ -134,13 +143,13 @@ class Relay:
             topic = self._kafka.physical(row["topic"])
             partitions = len(producer.client.cluster.partitions_for_topic(topic) or ())
             if not partitions:
-                partitions = len(await producer.partitions_for(topic))
+                partitions = len(await until_stopped(producer.partitions_for(topic), self._stopping))
             lanes.setdefault((topic, _partition(row["key"], partitions)), []).append(row)
         sending = [asyncio.create_task(self._send_lane(producer, lane, waiting)) for lane, waiting in lanes.items()]
         try:
-            # A word now and then while the broker is slow, or PostgreSQL would take us for dead.
-            while (await asyncio.wait(sending, timeout=LEASE / 3))[1]:
-                await connection.execute("SELECT 1")
+            await until_stopped(_acknowledged(connection, sending), self._stopping)
+        except TimeoutError:
+            log.warning("relay.batch_cut_off", events=len(rows))
         finally:
             for task in sending:
                 task.cancel()
@@ -150,7 +159,7 @@ class Relay:
             await connection.execute(_DELETE, sent)
             metrics.RELAYED.inc(len(sent))
         for outcome in outcomes:
-            if isinstance(outcome, BaseException):
+            if isinstance(outcome, Exception):
                 raise outcome
 
     async def _send_lane(self, producer: AIOKafkaProducer, lane: Lane, rows: Sequence[Any]) -> list[int]:
@@ -212,6 +221,12 @@ def headers_of(row: Mapping[str, Any], source: bytes) -> list[Header]:
 @lru_cache(maxsize=50_000)
 def _partition(key: str, partitions: int) -> int:
     return int(murmur2(key.encode()) & 0x7FFFFFFF) % partitions
+
+
+async def _acknowledged(connection: asyncpg.Connection, sending: Sequence[asyncio.Task[list[int]]]) -> None:
+    # A word now and then while the broker is slow, or PostgreSQL would take us for dead.
+    while (await asyncio.wait(sending, timeout=LEASE / 3))[1]:
+        await connection.execute("SELECT 1")
 
 
 async def _close(connection: asyncpg.Connection) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import threading
+import time
 from collections import defaultdict
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -18,10 +20,12 @@ from kehu_chassis.database import TRANSIENT, Database
 from kehu_chassis.kafka import Kafka, create_topics
 from kehu_chassis.relay import Relay
 from kehu_chassis.testing.databases import copied_database, ensure_template
-from kehu_chassis.testing.plugin import FAST, Eventually, jars_folder
+from kehu_chassis.testing.plugin import FAST, Eventually, OutboxRows, jars_folder
 from kehu_chassis.testing.probe import DEFINITION, TOPIC, Probe
 from kehu_chassis.testing.servers import KafkaServer, PostgresServer, free_port
 from kehu_contracts.topics import TOPICS
+
+STOPS_WITHIN = 5.0
 
 
 @pytest.fixture
@@ -112,7 +116,12 @@ def _restart(server: PostgresServer) -> None:
 
 
 async def test_a_broker_stopped_under_writes_delays_and_loses_nothing(
-    own_kafka: KafkaServer, worker_database: Database, probe: Probe, clock: FixedClock, eventually: Eventually
+    own_kafka: KafkaServer,
+    worker_database: Database,
+    probe: Probe,
+    clock: FixedClock,
+    eventually: Eventually,
+    outbox_rows: OutboxRows,
 ) -> None:
     kafka = Kafka(own_kafka.bootstrap, session_timeout=6.0)
     customers = [uuid4() for _ in range(5)]
@@ -137,6 +146,21 @@ async def test_a_broker_stopped_under_writes_delays_and_loses_nothing(
         await write(10)
         await eventually(all_taken)
     assert await order_on_the_topic(kafka) == {str(customer): list(range(1, count + 1)) for customer in customers}
+    # While it is away, a stop does not wait for it: neither the relay, which has handed events over, nor the consumer.
+    async with suite(worker_database, kafka, probe, clock):
+        await write(1)
+        await eventually(all_taken)
+        await asyncio.to_thread(own_kafka.stop)
+        await write(1)
+        stopped_at = time.monotonic()
+        # What waits for the broker all the same is let go in the end.
+        back = threading.Timer(STOPS_WITHIN, own_kafka.start)
+        back.start()
+    took = time.monotonic() - stopped_at
+    back.cancel()
+    back.join()
+    assert took < STOPS_WITHIN
+    assert len(await outbox_rows()) == len(customers)
 
 
 async def order_on_the_topic(kafka: Kafka) -> dict[str, list[int]]:

@@ -5,21 +5,24 @@ from __future__ import annotations
 import asyncio
 import signal
 import sys
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
-from dataclasses import replace
+from collections.abc import AsyncIterator, Awaitable, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
 import httpx
 import pytest
+from aiokafka import ConsumerRecord, TopicPartition
 
 from kehu_chassis.clock import FixedClock
 from kehu_chassis.consumer import Message, Subscription
 from kehu_chassis.database import Database, Transaction
 from kehu_chassis.definition import Runtime
+from kehu_chassis.failures import until_stopped
 from kehu_chassis.kafka import Kafka, create_topics
+from kehu_chassis.relay import headers_of
 from kehu_chassis.testing.databases import ServiceDatabase
 from kehu_chassis.testing.http import test_settings as settings_for
 from kehu_chassis.testing.plugin import Eventually, OutboxRows
@@ -149,6 +152,116 @@ async def test_a_worker_without_a_broker_lives_and_is_not_ready(
         await probe.state(uuid4(), "a")
         await eventually(says_so)
     assert len(await outbox_rows()) == 1
+
+
+@dataclass
+class GoneBroker:
+    """What clients of the broker are once it has gone in mid-work: they neither finish, nor give up, nor let go.
+
+    It stands for producer and consumer; the consumer has been given `rows` before.
+    """
+
+    rows: list[Any]
+    handed_over: asyncio.Event = field(default_factory=asyncio.Event)
+    committing: asyncio.Event = field(default_factory=asyncio.Event)
+    back: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @property
+    def client(self) -> GoneBroker:
+        return self
+
+    @property
+    def cluster(self) -> GoneBroker:
+        return self
+
+    def partitions_for_topic(self, _: str) -> set[int]:
+        return {0}
+
+    def create_batch(self) -> GoneBroker:
+        return self
+
+    def append(self, **_: Any) -> bool:
+        return True
+
+    async def start(self) -> None:
+        """It was there then."""
+
+    async def send_batch(self, *_: Any, **__: Any) -> Awaitable[None]:
+        self.handed_over.set()
+        return asyncio.get_running_loop().create_future()
+
+    async def getmany(self, **_: Any) -> dict[TopicPartition, list[ConsumerRecord]]:
+        taken, self.rows = [self._record(place, row) for place, row in enumerate(self.rows)], []
+        return {TopicPartition(TOPIC, 0): taken} if taken else {}
+
+    async def commit(self, _: object) -> None:
+        self.committing.set()
+        await self.stop()
+
+    async def stop(self) -> None:
+        while not self.back.is_set():
+            with suppress(asyncio.CancelledError):
+                await self.back.wait()
+
+    @staticmethod
+    def _record(offset: int, row: Any) -> ConsumerRecord:
+        key, headers = row["key"].encode(), headers_of(row, b"urn:kehu:probe")
+        return ConsumerRecord(TOPIC, 0, offset, 0, 0, key, row["body"], None, len(key), len(row["body"]), headers)
+
+
+class KafkaOf(Kafka):
+    """Gives out one broker's clients, whatever they are."""
+
+    def __init__(self, broker: GoneBroker) -> None:
+        super().__init__("127.0.0.1:9")
+        object.__setattr__(self, "broker", broker)
+
+    def producer(self) -> Any:
+        return self.broker  # type: ignore[attr-defined]
+
+    def consumer(self, *_: Any, **__: Any) -> Any:
+        return self.broker  # type: ignore[attr-defined]
+
+
+KILLED_AFTER = 6.0
+"""What `kehu up` gives its processes before it kills them."""
+
+
+async def test_a_worker_stops_in_time_though_the_broker_went_away_over_its_work(
+    runtime: Runtime, probe: Probe, outbox_rows: OutboxRows
+) -> None:
+    await probe.state(uuid4(), "a")
+    waiting = await outbox_rows()
+    broker = GoneBroker(list(waiting))
+    worker = worker_of(runtime, KafkaOf(broker), probe.subscription)
+    work = asyncio.create_task(worker.run())
+    try:
+        async with asyncio.timeout(30):
+            await broker.handed_over.wait()
+            await broker.committing.wait()
+        worker.stop()
+        async with asyncio.timeout(KILLED_AFTER):
+            await work
+    finally:
+        broker.back.set()
+        await work
+    # What took effect stands; what was not acknowledged is sent by the next.
+    assert await probe.effects() == ["a"]
+    assert await outbox_rows() == waiting
+
+
+async def test_what_answers_after_the_stop_was_asked_for_is_waited_for() -> None:
+    stopping, answered = asyncio.Event(), asyncio.Event()
+
+    async def answer() -> str:
+        await answered.wait()
+        return "acknowledged"
+
+    waiting = asyncio.create_task(until_stopped(answer(), stopping))
+    stopping.set()
+    await asyncio.sleep(0)
+    answered.set()
+    assert await waiting == "acknowledged"
 
 
 PROCESS = """
