@@ -13,10 +13,12 @@ A runner that forks calls `run_api`, `run_worker` and `run_migrate` itself, with
 from __future__ import annotations
 
 import argparse
+import os
 import sys
+import threading
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import Any
+from typing import Any, Final
 
 import uvicorn
 import uvloop
@@ -41,6 +43,10 @@ from kehu_chassis.settings import ServiceSettings
 from kehu_chassis.telemetry import TelemetryMiddleware, configure_logging, configure_tracing
 
 __all__ = ["KehuApp", "create_app", "main", "open_runtime", "run_api", "run_migrate", "run_worker"]
+
+EXIT_WITHIN: Final = 1.0
+"""Seconds to clear up once a worker's work has ended and stands. What is left then are clients that look for a broker's
+name, in threads that cannot be interrupted: while its name server keeps silent, that would take longer than we are given."""
 
 
 class KehuApp(FastAPI):
@@ -199,9 +205,18 @@ def run_worker(definition: ServiceDefinition, settings: ServiceSettings) -> None
     async def work() -> None:
         async with open_runtime(definition, settings, "worker") as runtime:
             await Worker(definition, runtime).run()
+        end = threading.Timer(EXIT_WITHIN, _end)
+        end.daemon = True
+        end.start()
 
     _prepare(definition, settings, "worker")
     uvloop.run(work())
+
+
+def _end() -> None:
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)
 
 
 def run_migrate(definition: ServiceDefinition, settings: ServiceSettings) -> None:

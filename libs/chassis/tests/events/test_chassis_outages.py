@@ -25,7 +25,7 @@ from kehu_chassis.testing.probe import DEFINITION, TOPIC, Probe
 from kehu_chassis.testing.servers import KafkaServer, PostgresServer, free_port
 from kehu_contracts.topics import TOPICS
 
-STOPS_WITHIN = 5.0
+STOPS_WITHIN = 15.0
 
 
 @pytest.fixture

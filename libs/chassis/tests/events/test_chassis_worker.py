@@ -223,8 +223,8 @@ class KafkaOf(Kafka):
         return self.broker  # type: ignore[attr-defined]
 
 
-KILLED_AFTER = 6.0
-"""What `kehu up` gives its processes before it kills them."""
+STOPS_WITHIN = 15.0
+"""It takes two or three seconds; a busy machine has its share, and what waits for the broker waits without an end."""
 
 
 async def test_a_worker_stops_in_time_though_the_broker_went_away_over_its_work(
@@ -240,7 +240,7 @@ async def test_a_worker_stops_in_time_though_the_broker_went_away_over_its_work(
             await broker.handed_over.wait()
             await broker.committing.wait()
         worker.stop()
-        async with asyncio.timeout(KILLED_AFTER):
+        async with asyncio.timeout(STOPS_WITHIN):
             await work
     finally:
         broker.back.set()
@@ -265,17 +265,31 @@ async def test_what_answers_after_the_stop_was_asked_for_is_waited_for() -> None
 
 
 PROCESS = """
+import asyncio
 import sys
+import time
+from dataclasses import replace
 from kehu_chassis.app import run_worker
 from kehu_chassis.testing.http import test_settings
 from kehu_chassis.testing.probe import DEFINITION, ProbeSettings
-dsn, port, bootstrap = sys.argv[1:]
-run_worker(DEFINITION, test_settings(ProbeSettings, dsn, worker_port=int(port), kafka_bootstrap=bootstrap))
+
+class Resolving:
+    async def run(self):
+        asyncio.get_running_loop().run_in_executor(None, time.sleep, float(busy))
+
+    def stop(self):
+        pass
+
+dsn, port, bootstrap, busy = sys.argv[1:]
+definition = replace(DEFINITION, parts=lambda _: [Resolving()])
+run_worker(definition, test_settings(ProbeSettings, dsn, worker_port=int(port), kafka_bootstrap=bootstrap))
 """
+"""A worker that leaves a thread behind which cannot be interrupted, as one that asks for the address of a broker's name."""
 
 
+@pytest.mark.parametrize("busy", [0, 60])
 async def test_a_process_that_is_asked_to_end_ends_cleanly(
-    service_database: ServiceDatabase, runtime: Runtime, kafka_bootstrap: str, eventually: Eventually
+    busy: int, service_database: ServiceDatabase, runtime: Runtime, kafka_bootstrap: str, eventually: Eventually
 ) -> None:
     async def is_ready() -> bool:
         return (await readiness(runtime))[0] == 200
@@ -287,12 +301,13 @@ async def test_a_process_that_is_asked_to_end_ends_cleanly(
         service_database.dsn("worker"),
         str(runtime.settings.worker_port),
         kafka_bootstrap,
+        str(busy),
         stderr=asyncio.subprocess.PIPE,
     )
     try:
         await eventually(is_ready)
         process.send_signal(signal.SIGTERM)
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(STOPS_WITHIN):
             _, errors = await process.communicate()
     finally:
         if process.returncode is None:
