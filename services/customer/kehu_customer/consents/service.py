@@ -6,10 +6,10 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import insert
+from sqlalchemy import bindparam, insert
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from kehu_chassis import audit, outbox
@@ -39,6 +39,35 @@ from kehu_customer.parties.state import emit_state
 from kehu_customer.vault import Vault
 
 __all__ = ["ConsentEntry", "Resolution", "record_consent", "resolve_contacts"]
+
+_STATED: Final = ("customer_id", "purpose", "channel", "status", "effective_at")
+_ENTER: Final = (
+    insert(consent_entries)
+    .values(
+        {
+            name: bindparam(name)
+            for name in (
+                *_STATED,
+                "contact_point_id",
+                "lawful_basis",
+                "notice_version",
+                "proof",
+                "actor",
+                "recorded_at",
+            )
+        }
+    )
+    .returning(consent_entries)
+)
+_given: Final = upsert(standing_consents).values(
+    {name: bindparam(name) for name in (*_STATED, "target_id", "entry_id")}
+)
+# An entry stands unless a later one does.
+_LET_STAND: Final = _given.on_conflict_do_update(
+    index_elements=["customer_id", "purpose", "channel", "target_id"],
+    set_={name: _given.excluded[name] for name in ("status", "effective_at", "entry_id")},
+    where=standing_consents.c.effective_at <= _given.excluded.effective_at,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,21 +106,17 @@ async def record_consent(tx: Transaction, deed: Deed, customer_id: UUID, entry: 
         "status": entry.status,
         "effective_at": effective_at,
     }
-    written = await tx.one(
-        insert(consent_entries)
-        .values(
-            **values,
-            contact_point_id=entry.contact_point_id,
-            lawful_basis=entry.lawful_basis,
-            notice_version=entry.notice_version,
-            proof=entry.proof,
-            actor=deed.actor_name,
-            recorded_at=deed.at,
-        )
-        .returning(consent_entries)
-    )
+    told = {
+        "contact_point_id": entry.contact_point_id,
+        "lawful_basis": entry.lawful_basis,
+        "notice_version": entry.notice_version,
+        "proof": entry.proof,
+        "actor": deed.actor_name,
+        "recorded_at": deed.at,
+    }
+    written = await tx.one(_ENTER, {**values, **told})
     target_id = entry.contact_point_id or WHOLE_CHANNEL
-    if await _stand(tx, {**values, "target_id": target_id, "entry_id": written["id"]}):
+    if await tx.execute(_LET_STAND, {**values, "target_id": target_id, "entry_id": written["id"]}):
         await _tell(tx, deed, customer_id, entry, effective_at)
     await audit.record(
         tx,
@@ -116,17 +141,6 @@ async def _check(tx: Transaction, deed: Deed, customer_id: UUID, entry: ConsentE
     if point is None or point["type"] != CHANNEL_CONTACTS[entry.channel]:
         detail = "The customer has no such contact point for this channel."
         raise _refused("contact_point_id", "consent.contact_point", detail, "客户没有适用于该渠道的此联系方式")
-
-
-async def _stand(tx: Transaction, values: dict[str, Any]) -> bool:
-    """Let an entry stand unless a later one does; tells whether it now stands."""
-    statement = upsert(standing_consents).values(values)
-    statement = statement.on_conflict_do_update(
-        index_elements=["customer_id", "purpose", "channel", "target_id"],
-        set_={name: statement.excluded[name] for name in ("status", "effective_at", "entry_id")},
-        where=standing_consents.c.effective_at <= statement.excluded.effective_at,
-    )
-    return await tx.execute(statement) == 1
 
 
 async def _tell(tx: Transaction, deed: Deed, customer_id: UUID, entry: ConsentEntry, effective_at: datetime) -> None:

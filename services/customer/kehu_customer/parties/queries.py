@@ -35,6 +35,24 @@ _one_customer = select(customers).where(
     customers.c.id == bindparam("customer_id"), is_known, within_scope_subject(customers.c.id)
 )
 _one_customer_locked = _one_customer.with_for_update()
+# What a list shows, and what opens the name; a customer that is merged into no other belongs to its own unit, so that an
+# index on the unit serves the scope.
+_listed = select(
+    customers.c.id,
+    customers.c.customer_number,
+    customers.c.kind,
+    customers.c.status,
+    customers.c.gender,
+    customers.c.birth_year,
+    customers.c.unit_id,
+    customers.c.primary_rm_id,
+    customers.c.survivor_id,
+    customers.c.customer_since,
+    customers.c.version,
+    customers.c.key_id,
+    customers.c.wrapped_key,
+    customers.c.name_sealed,
+).where(customers.c.survivor_id == customers.c.id, is_known, within_scope(customers.c.unit_id))
 _names_of = (
     select(party_names)
     .where(party_names.c.customer_id == bindparam("customer_id"), party_names.c.ended_at.is_(None))
@@ -115,13 +133,8 @@ async def customers_by_id(tx: Transaction, customer_ids: Collection[UUID]) -> di
 
 async def list_customers(tx: Transaction, wanted: CustomerFilter, page: PageQuery) -> list[Record]:
     """A page of customers, the newest first."""
-    statement = select(customers).where(
-        # A customer that is merged into no other belongs to its own unit, so an index on the unit serves the scope.
-        customers.c.survivor_id == customers.c.id,
-        is_known,
-        within_scope(customers.c.unit_id),
-        *wanted.conditions(customers),
-    )
+    conditions = wanted.conditions(customers)
+    statement = _listed.where(*conditions) if conditions else _listed
     return await tx.all(keyset(statement, (customers.c.id,), page, descending=True))
 
 

@@ -68,7 +68,7 @@ async def list_customers(  # noqa: PLR0913, PLR0917  each is a filter
     else:
         found = page_rows(await queries.list_customers(tx, wanted, page), page, ("id",))
     view = View.of(safe, reader)
-    return {"items": [view.customer(row) for row in found["items"]], "next_cursor": found["next_cursor"]}
+    return {"items": [view.summary(row) for row in found["items"]], "next_cursor": found["next_cursor"]}
 
 
 @routes.post("", response_model=CustomerOut, status_code=status.HTTP_201_CREATED)

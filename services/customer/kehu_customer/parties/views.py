@@ -34,9 +34,28 @@ class View:
 
     def customer(self, row: Row) -> dict[str, Any]:
         """A customer's row with its name."""
+        return {**row, "name": self._shown_name(row)}
+
+    def summary(self, row: Row) -> dict[str, Any]:
+        """What a list shows of a customer's row: lists are long, so no more than that is taken out of it."""
+        return {
+            "id": row["id"],
+            "customer_number": row["customer_number"],
+            "kind": row["kind"],
+            "status": row["status"],
+            "name": self._shown_name(row),
+            "gender": row["gender"],
+            "birth_year": row["birth_year"],
+            "unit_id": row["unit_id"],
+            "primary_rm_id": row["primary_rm_id"],
+            "survivor_id": row["survivor_id"],
+            "customer_since": row["customer_since"],
+            "version": row["version"],
+        }
+
+    def _shown_name(self, row: Row) -> str:
         name = self.vault.open(self.vault.key_of(row), row["name_sealed"], CUSTOMER_NAME, row["id"])
-        shown = name if self.clear_names else mask_name(name, PartyKind(row["kind"]))
-        return {**row, "name": shown}
+        return name if self.clear_names else mask_name(name, PartyKind(row["kind"]))
 
     def registered(self, party: RegisteredParty, draft: PartyDraft, at: datetime) -> dict[str, Any]:
         """A customer that has just been registered, as its row now stands."""

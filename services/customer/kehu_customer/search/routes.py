@@ -29,4 +29,4 @@ async def look_up_customers(body: LookupIn, reader: CustomerReader, tx: Tx, safe
     except ValueRefused as refused:
         raise value_problem(refused, "/value") from None
     view = View.of(safe, reader)
-    return {"items": [view.customer(row) for row in found]}
+    return {"items": [view.summary(row) for row in found]}

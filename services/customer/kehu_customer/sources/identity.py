@@ -34,6 +34,7 @@ class IdentityReader:
 
     def __init__(self, keys: MessageKeys, *, accept_clear: bool = False) -> None:
         self._keys = keys
+        self._read: dict[bytes, OctKey] = {}
         self._registry = jwe.JWERegistry(algorithms=list(_ALGORITHMS))
         self.accept_clear = accept_clear
 
@@ -68,7 +69,7 @@ class IdentityReader:
         """The identity as a compact JWE under the active key."""
         kid, key = self._keys.active
         header = {"alg": "dir", "enc": "A256GCM", "kid": kid}
-        return jwe.encrypt_compact(header, identity.model_dump_json(), OctKey.import_key(key), registry=self._registry)
+        return jwe.encrypt_compact(header, identity.model_dump_json(), self._as_jwk(key), registry=self._registry)
 
     def _key_of(self, sealed: GuestProtocol) -> OctKey:
         kid = sealed.headers().get("kid")
@@ -77,4 +78,10 @@ class IdentityReader:
         key = self._keys.get(kid)
         if key is None:
             raise IdentityRefused(f"the identity cannot be decrypted: there is no message key {kid}")
-        return OctKey.import_key(key)
+        return self._as_jwk(key)
+
+    def _as_jwk(self, key: bytes) -> OctKey:
+        found = self._read.get(key)
+        if found is None:
+            found = self._read[key] = OctKey.import_key(key)
+        return found
