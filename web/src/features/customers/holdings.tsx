@@ -1,4 +1,4 @@
-import { useInfiniteQuery } from "@tanstack/react-query";
+import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
 import { Empty, Table, type TableColumnsType, Tag } from "antd";
 import { useTranslation } from "react-i18next";
 import { api, bodyOf } from "../../api/client";
@@ -74,12 +74,19 @@ export function TransactionsTable({ customerId }: { customerId: string }) {
       ),
     getNextPageParam: nextCursor,
   });
+  const product = useProducts(customerId);
   const columns: TableColumnsType<Transaction> = [
     { title: t("holding.businessDate"), dataIndex: "business_date" },
+    { title: t("holding.product"), dataIndex: "account_id", render: product },
     {
       title: t("holding.direction"),
       dataIndex: "kind",
       render: (kind: string) => t(`transactionKind.${kind}`),
+    },
+    {
+      title: t("holding.purpose"),
+      dataIndex: "purpose_code",
+      render: (code: string | null) => code && t(`movement.${code}`, { defaultValue: code }),
     },
     {
       title: t("holding.amount"),
@@ -110,4 +117,24 @@ export function TransactionsTable({ customerId }: { customerId: string }) {
       empty={t("holding.noTransactions")}
     />
   );
+}
+
+/** The product of each of the customer's accounts, by the account's id. */
+function useProducts(customerId: string): (accountId: string) => string {
+  const { t } = useTranslation();
+  const { data } = useQuery({
+    queryKey: ["accounts", customerId],
+    queryFn: async ({ signal }) =>
+      bodyOf(
+        await api.GET("/api/v1/customers/{customer_id}/accounts", {
+          params: { path: { customer_id: customerId }, query: { limit: 200 } },
+          signal,
+        }),
+      ),
+  });
+  const accounts = new Map(data?.items.map((account) => [account.id, account]));
+  return (accountId) => {
+    const account = accounts.get(accountId);
+    return account ? `${t(`productClass.${account.product_class}`)} ${account.product_code}` : "";
+  };
 }
