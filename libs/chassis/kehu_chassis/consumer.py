@@ -102,9 +102,9 @@ class Consumer:
     async def _leave(self, consumer: AIOKafkaConsumer) -> None:
         try:
             await until_stopped(consumer.stop(), self._stopping)
-        except TimeoutError:
+        except (KafkaError, TimeoutError) as error:
             # The broker, when it is back, finds out for itself that this member is gone.
-            log.warning("consumer.group_not_left", subscription=self.subscription.name)
+            log.warning("consumer.group_not_left", subscription=self.subscription.name, cause=describe(error))
 
     async def _consume(self, consumer: AIOKafkaConsumer) -> None:
         care_at = commit_at = 0.0

@@ -4,14 +4,67 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+import aiokafka.conn
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
-from aiokafka.errors import TopicAlreadyExistsError, for_code
+from aiokafka.conn import AIOKafkaConnection, CloseReason
+from aiokafka.errors import KafkaConnectionError, KafkaError, TopicAlreadyExistsError, for_code
 
 from kehu_contracts.topics import FOREVER, Topic
 
-__all__ = ["Kafka", "create_topics", "set_positions"]
+__all__ = ["GroupConsumer", "Kafka", "create_topics", "set_positions"]
+
+
+class _Connection(AIOKafkaConnection):  # type: ignore[misc]  # The client is not typed.
+    """Takes a connection that the broker has closed for what it is, under uvloop too.
+
+    There a write to it raises RuntimeError, where the client expects OSError: what it was doing then ends for good
+    (https://github.com/aio-libs/aiokafka/issues/1038).
+    """
+
+    def send(self, request: Any, expect_response: bool = True) -> Any:  # noqa: FBT001, FBT002  the client's signature
+        try:
+            return super().send(request, expect_response)
+        except RuntimeError as error:
+            self.close(reason=CloseReason.CONNECTION_BROKEN)
+            raise KafkaConnectionError(f"Connection at {self.host}:{self.port} broken: {error}") from error
+
+
+# The client offers no place to hand in a class of connections; it makes them by this name.
+aiokafka.conn.AIOKafkaConnection = _Connection
+
+
+class GroupConsumer(AIOKafkaConsumer):  # type: ignore[misc]  # The client is not typed.
+    """A member of a group that tells when it has stopped fetching."""
+
+    async def getmany(
+        self, *partitions: TopicPartition, timeout_ms: int = 0, max_records: int | None = None
+    ) -> dict[TopicPartition, list[ConsumerRecord]]:
+        """Messages as they come.
+
+        Raises:
+            KafkaError: nothing will come any more: the client's loop that fetches has ended by an error of its own. By
+                itself the client tells of that when it is closed, and is silent until then.
+        """
+        taken: dict[TopicPartition, list[ConsumerRecord]] = await super().getmany(
+            *partitions, timeout_ms=timeout_ms, max_records=max_records
+        )
+        if not taken and self._fetcher.error_future.done():
+            raise KafkaError("the client fetches no more")
+        return taken
+
+    async def stop(self) -> None:
+        """Leave the group and close the connections.
+
+        Raises:
+            KafkaError: what the loop that fetches has ended by; the client would leave its connections open then.
+        """
+        try:
+            await super().stop()
+        finally:
+            await self._client.close()
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +98,9 @@ class Kafka:
             retry_backoff_ms=50,
         )
 
-    def consumer(self, group: str, topics: Sequence[str], *, max_batch: int) -> AIOKafkaConsumer:
+    def consumer(self, group: str, topics: Sequence[str], *, max_batch: int) -> GroupConsumer:
         """Takes part in a group and commits by hand. Polls are long, so that an idle consumer costs next to nothing."""
-        return AIOKafkaConsumer(
+        return GroupConsumer(
             *(self.physical(topic) for topic in topics),
             bootstrap_servers=self.bootstrap,
             client_id=self.client_id,

@@ -109,9 +109,9 @@ class Relay:
     async def _let_go(self, producer: AIOKafkaProducer) -> None:
         try:
             await until_stopped(producer.stop(), self._stopping)
-        except TimeoutError:
+        except (KafkaError, TimeoutError) as error:
             # An idempotent producer does not give up what it was handed.
-            log.warning("relay.producer_cut_off")
+            log.warning("relay.producer_cut_off", cause=describe(error))
 
     def _is_active(self, *, active: bool) -> None:
         self.is_active = active

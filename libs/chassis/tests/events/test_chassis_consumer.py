@@ -8,10 +8,16 @@ import signal
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
+from typing import Any
 from uuid import uuid4
 
 import pytest
 from aiokafka import TopicPartition
+from aiokafka.client import AIOKafkaClient
+from aiokafka.conn import create_conn
+from aiokafka.errors import KafkaConnectionError
+from aiokafka.protocol.fetch import FetchRequest
+from aiokafka.protocol.metadata import MetadataRequest
 
 from kehu_chassis.clock import FixedClock
 from kehu_chassis.consumer import Consumer, Message, Subscription
@@ -203,6 +209,40 @@ async def test_a_group_that_rebalances_in_mid_batch_doubles_nothing(
             await probe.state(customer, "c")
             await effects_are(["a", "b", "c"])
     assert await committed(kafka) == 3
+
+
+@pytest.mark.usefixtures("relay")
+async def test_a_client_that_has_stopped_to_fetch_is_replaced(
+    consumer: Consume, probe: Probe, effects_are: EffectsAre, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken: list[int] = []
+    send = AIOKafkaClient.send
+
+    async def breaks_once(self: AIOKafkaClient, node_id: int, request: Any, **options: Any) -> Any:
+        if isinstance(request, FetchRequest) and not broken:
+            broken.append(node_id)
+            raise RuntimeError("the handler is closed")
+        return await send(self, node_id, request, **options)
+
+    monkeypatch.setattr(AIOKafkaClient, "send", breaks_once)
+    await probe.state(uuid4(), "a")
+    async with running(consumer()):
+        await effects_are(["a"])
+    assert broken
+
+
+async def test_a_connection_that_is_closed_under_the_client_is_an_outage_whatever_the_loop_says(kafka: Kafka) -> None:
+    host, _, port = kafka.bootstrap.partition(":")
+    connection = await create_conn(host, int(port))
+
+    def refuses(_: bytes) -> None:
+        raise RuntimeError("unable to perform operation; the handler is closed")
+
+    connection._writer.write = refuses
+    with pytest.raises(KafkaConnectionError):
+        connection.send(MetadataRequest([]))
+    assert not connection.connected()
+    await connection.close()
 
 
 async def test_a_commit_that_the_group_no_longer_takes_is_no_failure(
