@@ -122,13 +122,13 @@ def test_the_words_name_day_rule_and_last_moment(library: Library, law: Pack) ->
     assert describe(clock, law, now, used(clock, now, law, calendar)) == {
         "en": "day 9 of 15 (CN-2020-3.15d: decide and tell the complainant within 15 days of receipt). "
         "Due by 2026-03-17 24:00, Asia/Shanghai.",
-        "zh": "第9天,共15天(CN-2020-3.15d:自收到投诉之日起15日内作出处理决定并告知投诉人)。"
-        "截止2026年3月17日24:00(Asia/Shanghai)。",
+        "zh": "第9天，共15天（CN-2020-3.15d：自收到投诉之日起15日内作出处理决定并告知投诉人）。"
+        "截止2026年3月17日24:00（Asia/Shanghai）。",
     }
     complex_, exceptional = offers(clock, law, calendar, now)
     assert describe_offer(complex_, law) == {
         "en": "Can be extended to 2026-04-01 24:00 by the handler (CN-2020-3.30d: complex case: 30 days of receipt)",
-        "zh": "可延长至2026年4月1日24:00,经办人(CN-2020-3.30d:情况复杂的,可延长至30日)",
+        "zh": "可延长至2026年4月1日24:00，经办人（CN-2020-3.30d：情况复杂的，可延长至30日）",
     }
     assert describe_offer(exceptional, law)["en"].endswith(
         "(CN-2020-3.30d+30d: exceptional case: another 30 days), after complex case: 30 days of receipt"
@@ -138,31 +138,31 @@ def test_the_words_name_day_rule_and_last_moment(library: Library, law: Pack) ->
 @pytest.mark.parametrize(
     ("pack_id", "lines", "now", "en", "zh"),
     [
-        ("CN-2020-3", [RECEIVED], "2026-03-18 00:00", "Overdue: day 16 of 15", "已逾期:第16天,共15天"),
+        ("CN-2020-3", [RECEIVED], "2026-03-18 00:00", "Overdue: day 16 of 15", "已逾期：第16天，共15天"),
         (
             "CN-2020-3",
             [RECEIVED, ("paused", "2026-03-05 10:00")],
             "2026-03-30 10:00",
             "Paused on day 3 of 15",
-            "已中止,停在第3天,共15天",
+            "已中止，停在第3天，共15天",
         ),
         (
             "CN-2020-3",
             [RECEIVED, ("notified", "2026-03-05 10:00")],
             "2026-03-30 10:00",
             "Stopped in time on day 3 of 15",
-            "按期办结,第3天,共15天",
+            "按期办结，第3天，共15天",
         ),
         (
             "CN-2020-3",
             [RECEIVED, ("notified", "2026-03-18 10:00")],
             "2026-03-30 10:00",
             "Stopped late on day 16 of 15",
-            "逾期办结,第16天,共15天",
+            "逾期办结，第16天，共15天",
         ),
-        ("INTERNAL", [RECEIVED], "2026-03-03 09:01", "working minute 361 of 2,100", "第361个工作分钟,共2100个"),
-        ("UK-PSD", [RECEIVED], "2026-03-03 18:00", "business day 1 of 15", "第1个工作日,共15个"),
-        ("UK-DISP", [RECEIVED], "2026-03-03 18:00", "day 1 of 56", "第1天,共56天"),
+        ("INTERNAL", [RECEIVED], "2026-03-03 09:01", "working minute 361 of 2,100", "第361个工作分钟，共2100个"),
+        ("UK-PSD", [RECEIVED], "2026-03-03 18:00", "business day 1 of 15", "第1个工作日，共15个"),
+        ("UK-DISP", [RECEIVED], "2026-03-03 18:00", "day 1 of 56", "第1天，共56天"),
     ],
 )
 def test_the_words_of_each_state_and_unit(
@@ -180,5 +180,5 @@ def test_a_provisional_date_says_so(library: Library) -> None:
     clock = clock_of(library, pack, ("received", "2026-12-30 10:00"))
     words = describe(clock, pack, at("2026-12-30 11:00"), 60)
     assert words["en"].endswith("Provisional: the working calendar of those days has not been published yet.")
-    assert words["zh"].endswith("(暂定:相应日期的工作日安排尚未公布)")
+    assert words["zh"].endswith("（暂定：相应日期的工作日安排尚未公布）")
     assert "Due by 2027-01-06 10:00, Asia/Shanghai." in words["en"]

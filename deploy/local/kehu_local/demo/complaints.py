@@ -45,7 +45,7 @@ _LIVES: Final[tuple[tuple[int, int, tuple[str, ...]], ...]] = (
     (3, 55, ("accept", "investigate", "deny", "notify", "request_review", "conclude_review")),
     (4, 40, ("reject",)),
     (4, 30, ("accept", "withdraw")),
-    (2, 45, (*_SETTLED, "reopen")),
+    (2, 24, (*_SETTLED, "reopen")),
     (3, 12, ("accept", "investigate", "decide", "notify")),
     (2, 14, ("accept", "investigate", "deny", "notify", "request_review")),
     (3, 8, ("accept", "investigate", "decide")),

@@ -13,7 +13,7 @@ __all__ = ["describe", "describe_offer"]
 
 _PROVISIONAL: Final = {
     "en": " Provisional: the working calendar of those days has not been published yet.",
-    "zh": "(暂定:相应日期的工作日安排尚未公布)",
+    "zh": "（暂定：相应日期的工作日安排尚未公布）",
 }
 
 
@@ -23,7 +23,7 @@ def describe(clock: Clock, pack: Pack, now: datetime, amount_used: int) -> dict[
     place = _place(clock, amount_used)
     rule, due = clock.limit.rule_id, _due(clock.deadline, pack)
     en = f"{_state_en(clock, overdue=overdue)}{place['en']} ({rule}: {clock.limit.words['en']}). {due['en']}"
-    zh = f"{_state_zh(clock, overdue=overdue)}{place['zh']}({rule}:{clock.limit.words['zh']})。{due['zh']}"
+    zh = f"{_state_zh(clock, overdue=overdue)}{place['zh']}（{rule}：{clock.limit.words['zh']}）。{due['zh']}"
     if clock.deadline.provisional:
         en, zh = en + _PROVISIONAL["en"], zh + _PROVISIONAL["zh"]
     return {"en": en, "zh": zh}
@@ -36,8 +36,8 @@ def describe_offer(offer: Offer, pack: Pack) -> dict[str, str]:
     return {
         "en": f"Can be extended to {until['en']} by {extension.who['en']} ({extension.rule_id}: {extension.words['en']})"
         + (f", after {after.words['en']}" if after else ""),
-        "zh": f"可延长至{until['zh']},{extension.who['zh']}({extension.rule_id}:{extension.words['zh']})"
-        + (f",须先适用:{after.words['zh']}" if after else ""),
+        "zh": f"可延长至{until['zh']}，{extension.who['zh']}（{extension.rule_id}：{extension.words['zh']}）"
+        + (f"，须先适用：{after.words['zh']}" if after else ""),
     }
 
 
@@ -54,10 +54,10 @@ def _state_en(clock: Clock, *, overdue: bool) -> str:
 def _state_zh(clock: Clock, *, overdue: bool) -> str:
     match clock.status:
         case Status.PAUSED:
-            return "已中止,停在"
+            return "已中止，停在"
         case Status.STOPPED:
-            return "逾期办结," if overdue else "按期办结,"
-    return "已逾期:" if overdue else ""
+            return "逾期办结，" if overdue else "按期办结，"
+    return "已逾期：" if overdue else ""
 
 
 def _place(clock: Clock, amount_used: int) -> dict[str, str]:
@@ -66,16 +66,16 @@ def _place(clock: Clock, amount_used: int) -> dict[str, str]:
         case Unit.MINUTES:
             return {
                 "en": f"working minute {amount_used:,} of {total:,}",
-                "zh": f"第{amount_used}个工作分钟,共{total}个",
+                "zh": f"第{amount_used}个工作分钟，共{total}个",
             }
         case Unit.BUSINESS_DAYS:
-            return {"en": f"business day {amount_used} of {total}", "zh": f"第{amount_used}个工作日,共{total}个"}
-    return {"en": f"day {amount_used} of {total}", "zh": f"第{amount_used}天,共{total}天"}
+            return {"en": f"business day {amount_used} of {total}", "zh": f"第{amount_used}个工作日，共{total}个"}
+    return {"en": f"day {amount_used} of {total}", "zh": f"第{amount_used}天，共{total}天"}
 
 
 def _due(deadline: Deadline, pack: Pack) -> dict[str, str]:
     moment = _moment(deadline, pack)
-    return {"en": f"Due by {moment['en']}, {pack.zone}.", "zh": f"截止{moment['zh']}({pack.zone})。"}
+    return {"en": f"Due by {moment['en']}, {pack.zone}.", "zh": f"截止{moment['zh']}（{pack.zone}）。"}
 
 
 def _moment(deadline: Deadline, pack: Pack) -> dict[str, str]:
