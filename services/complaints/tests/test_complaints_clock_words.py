@@ -120,7 +120,7 @@ def test_the_words_name_day_rule_and_last_moment(library: Library, law: Pack) ->
     calendar, now = library.latest_calendar("CN"), at("2026-03-11 09:00")
     clock = clock_of(library, law, RECEIVED)
     assert describe(clock, law, now, used(clock, now, law, calendar)) == {
-        "en": "day 9 of 15 (CN-2020-3.15d: decide and tell the complainant within 15 days of receipt). "
+        "en": "Day 9 of 15 (CN-2020-3.15d: decide and tell the complainant within 15 days of receipt). "
         "Due by 2026-03-17 24:00, Asia/Shanghai.",
         "zh": "第9天，共15天（CN-2020-3.15d：自收到投诉之日起15日内作出处理决定并告知投诉人）。"
         "截止2026年3月17日24:00（Asia/Shanghai）。",
@@ -160,9 +160,9 @@ def test_the_words_name_day_rule_and_last_moment(library: Library, law: Pack) ->
             "Stopped late on day 16 of 15",
             "逾期办结，第16天，共15天",
         ),
-        ("INTERNAL", [RECEIVED], "2026-03-03 09:01", "working minute 361 of 2,100", "第361个工作分钟，共2100个"),
-        ("UK-PSD", [RECEIVED], "2026-03-03 18:00", "business day 1 of 15", "第1个工作日，共15个"),
-        ("UK-DISP", [RECEIVED], "2026-03-03 18:00", "day 1 of 56", "第1天，共56天"),
+        ("INTERNAL", [RECEIVED], "2026-03-03 09:01", "Working minute 361 of 2,100", "第361个工作分钟，共2100个"),
+        ("UK-PSD", [RECEIVED], "2026-03-03 18:00", "Business day 1 of 15", "第1个工作日，共15个"),
+        ("UK-DISP", [RECEIVED], "2026-03-03 18:00", "Day 1 of 56", "第1天，共56天"),
     ],
 )
 def test_the_words_of_each_state_and_unit(

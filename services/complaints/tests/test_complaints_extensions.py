@@ -257,7 +257,7 @@ async def test_the_clock_tells_ledger_rules_and_who_may_extend_to_what_date(
         30,
         "calendar_days",
     )
-    assert statutory["words"]["en"].startswith("day 9 of 30 (CN-2020-3.30d: complex case: 30 days of receipt).")
+    assert statutory["words"]["en"].startswith("Day 9 of 30 (CN-2020-3.30d: complex case: 30 days of receipt).")
     assert statutory["words"]["zh"].startswith("第9天，共30天")
     (offer,) = statutory["can_extend"]
     assert (offer["code"], offer["due_on"], offer["ready"], offer["needs_approval"], offer["permission"]) == (

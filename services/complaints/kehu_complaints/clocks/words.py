@@ -18,7 +18,7 @@ _PROVISIONAL: Final = {
 
 
 def describe(clock: Clock, pack: Pack, now: datetime, amount_used: int) -> dict[str, str]:
-    """Where the clock stands at `now`: day 9 of 15, the rule, the last moment."""
+    """Where the clock stands at `now`: Day 9 of 15, the rule, the last moment."""
     overdue = is_overdue(clock, now)
     place = _place(clock, amount_used)
     rule, due = clock.limit.rule_id, _due(clock.deadline, pack)
@@ -26,7 +26,7 @@ def describe(clock: Clock, pack: Pack, now: datetime, amount_used: int) -> dict[
     zh = f"{_state_zh(clock, overdue=overdue)}{place['zh']}（{rule}：{clock.limit.words['zh']}）。{due['zh']}"
     if clock.deadline.provisional:
         en, zh = en + _PROVISIONAL["en"], zh + _PROVISIONAL["zh"]
-    return {"en": en, "zh": zh}
+    return {"en": en[0].upper() + en[1:], "zh": zh}
 
 
 def describe_offer(offer: Offer, pack: Pack) -> dict[str, str]:

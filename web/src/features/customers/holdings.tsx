@@ -19,7 +19,8 @@ export function AccountsTable({ accounts }: { accounts: readonly Account[] }) {
       dataIndex: "product_class",
       render: (productClass: string, row) => (
         <>
-          {t(`productClass.${productClass}`)} {row.closed_on !== null && <Tag>{t("holding.closed")}</Tag>}
+          {t(`productClass.${productClass}`)} {row.product_code}{" "}
+          {row.closed_on !== null && <Tag>{t("holding.closed")}</Tag>}
         </>
       ),
     },
@@ -35,7 +36,6 @@ export function AccountsTable({ accounts }: { accounts: readonly Account[] }) {
         </span>
       ),
     },
-    { title: t("holding.code"), dataIndex: "product_code" },
     { title: t("holding.role"), dataIndex: "holder_role", render: (role: string) => t(`holderRole.${role}`) },
     {
       title: t("holding.businessDate"),
