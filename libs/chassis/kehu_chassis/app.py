@@ -13,13 +13,16 @@ A runner that forks calls `run_api`, `run_worker` and `run_migrate` itself, with
 from __future__ import annotations
 
 import argparse
+import asyncio
 import os
 import sys
 import threading
+import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any, Final
 
+import structlog
 import uvicorn
 import uvloop
 from fastapi import FastAPI
@@ -32,9 +35,10 @@ from starlette.types import ASGIApp
 from kehu_chassis import errors
 from kehu_chassis.auth import JwksSource, TokenVerifier
 from kehu_chassis.clock import Clock, SuiteClock, SystemClock
-from kehu_chassis.database import Database
+from kehu_chassis.database import TRANSIENT, Database
 from kehu_chassis.definition import Runtime, ServiceDefinition
 from kehu_chassis.dispatch import Dispatcher
+from kehu_chassis.failures import describe, pause
 from kehu_chassis.health import health_routes
 from kehu_chassis.operations import operations_routes
 from kehu_chassis.problems import problem_schemas
@@ -44,6 +48,10 @@ from kehu_chassis.telemetry import TelemetryMiddleware, configure_logging, confi
 
 __all__ = ["KehuApp", "create_app", "main", "open_runtime", "run_api", "run_migrate", "run_worker"]
 
+log = structlog.get_logger(__name__)
+
+DATABASE_WITHIN: Final = 15.0
+"""Seconds that a process waits at its start for a database that does not answer yet."""
 EXIT_WITHIN: Final = 1.0
 """Seconds to clear up once a worker's work has ended and stands. What is left then are clients that look for a broker's
 name, in threads that cannot be interrupted: while its name server keeps silent, that would take longer than we are given."""
@@ -83,31 +91,61 @@ class KehuApp(FastAPI):
 async def open_runtime(
     definition: ServiceDefinition, settings: ServiceSettings, process: str
 ) -> AsyncIterator[Runtime]:
-    """Open what a process of the service needs: database, clock, token verifier, the service's own resources."""
+    """Open what a process of the service needs: database, clock, token verifier, the service's own resources.
+
+    A database that is just being started again is waited for, `DATABASE_WITHIN` seconds at most.
+
+    Raises:
+        DatabaseUnavailable: it has not come back.
+    """
     async with AsyncExitStack() as stack:
-        database = await Database.connect(
-            settings.database_dsn.get_secret_value(),
-            schema=definition.schema,
-            min_size=settings.pool_min,
-            max_size=settings.pool_max,
-            application_name=f"kehu-{definition.name}-{process}",
-        )
-        stack.push_async_callback(database.close)
-        runtime = Runtime(
-            name=definition.name,
-            settings=settings,
-            database=database,
-            clock=_clock(settings),
-            verifier=TokenVerifier(
-                issuer=settings.issuer,
-                audience=settings.audience,
-                keys=JwksSource(settings.jwks_url),
-                algorithms=settings.token_algorithms,
-            ),
-            process=process,
-        )
-        runtime.resources = await stack.enter_async_context(definition.resources(runtime))
-        yield runtime
+        yield await _open(stack, definition, settings, process)
+
+
+async def _open(
+    stack: AsyncExitStack, definition: ServiceDefinition, settings: ServiceSettings, process: str
+) -> Runtime:
+    failures, deadline = 0, time.monotonic() + DATABASE_WITHIN
+    while True:
+        try:
+            async with AsyncExitStack() as attempt:
+                runtime = await _try_to_open(attempt, definition, settings, process)
+                stack.push_async_exit(attempt.pop_all())
+                return runtime
+        except TRANSIENT as error:
+            if time.monotonic() > deadline:
+                raise
+            log.warning("start.waiting", process=process, cause=describe(error))
+        failures += 1
+        await pause(failures, asyncio.Event())
+
+
+async def _try_to_open(
+    stack: AsyncExitStack, definition: ServiceDefinition, settings: ServiceSettings, process: str
+) -> Runtime:
+    database = await Database.connect(
+        settings.database_dsn.get_secret_value(),
+        schema=definition.schema,
+        min_size=settings.pool_min,
+        max_size=settings.pool_max,
+        application_name=f"kehu-{definition.name}-{process}",
+    )
+    stack.push_async_callback(database.close)
+    runtime = Runtime(
+        name=definition.name,
+        settings=settings,
+        database=database,
+        clock=_clock(settings),
+        verifier=TokenVerifier(
+            issuer=settings.issuer,
+            audience=settings.audience,
+            keys=JwksSource(settings.jwks_url),
+            algorithms=settings.token_algorithms,
+        ),
+        process=process,
+    )
+    runtime.resources = await stack.enter_async_context(definition.resources(runtime))
+    return runtime
 
 
 def create_app(definition: ServiceDefinition, settings: ServiceSettings, *, runtime: Runtime | None = None) -> FastAPI:

@@ -14,14 +14,16 @@ from uuid import UUID, uuid4
 import pytest
 from aiokafka import TopicPartition
 
+from kehu_chassis.app import open_runtime
 from kehu_chassis.clock import FixedClock
 from kehu_chassis.consumer import Consumer
-from kehu_chassis.database import TRANSIENT, Database
+from kehu_chassis.database import TRANSIENT, Database, DatabaseUnavailable
 from kehu_chassis.kafka import Kafka, create_topics
 from kehu_chassis.relay import Relay
 from kehu_chassis.testing.databases import copied_database, ensure_template
+from kehu_chassis.testing.http import test_settings as settings_for
 from kehu_chassis.testing.plugin import FAST, Eventually, OutboxRows, jars_folder
-from kehu_chassis.testing.probe import DEFINITION, TOPIC, Probe
+from kehu_chassis.testing.probe import DEFINITION, TOPIC, Probe, ProbeSettings
 from kehu_chassis.testing.servers import KafkaServer, PostgresServer, free_port
 from kehu_contracts.topics import TOPICS
 
@@ -108,6 +110,30 @@ async def test_postgresql_restarted_under_writes_loses_and_doubles_nothing(
             await eventually(all_taken)
         assert refused > 0
         await database.close()
+
+
+async def test_a_process_that_starts_while_postgresql_does_not_answer_waits_for_it(
+    own_postgres: PostgresServer,
+) -> None:
+    template = await ensure_template(own_postgres.dsn, DEFINITION.schema, DEFINITION.migrations)
+    async with copied_database(own_postgres.dsn, DEFINITION.schema, template) as copied:
+        settings = settings_for(ProbeSettings, copied.dsn("worker"))
+        await asyncio.to_thread(own_postgres.stop)
+        back = asyncio.create_task(asyncio.to_thread(own_postgres.start))
+        async with open_runtime(DEFINITION, settings, "worker") as runtime:
+            await runtime.database.ping()
+        await back
+
+
+async def test_a_process_gives_a_postgresql_up_that_stays_away(
+    own_postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kehu_chassis.app.DATABASE_WITHIN", 0.5)
+    await asyncio.to_thread(own_postgres.stop)
+    settings = settings_for(ProbeSettings, own_postgres.dsn)
+    with pytest.raises(DatabaseUnavailable):
+        async with open_runtime(DEFINITION, settings, "worker"):
+            pytest.fail("it opened without a database")
 
 
 def _restart(server: PostgresServer) -> None:
