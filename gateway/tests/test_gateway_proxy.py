@@ -205,3 +205,20 @@ async def test_an_answer_cut_off_in_its_middle_does_not_look_whole(caller: httpx
     services.answers["/api/v1/tiers"] = cut
     with pytest.raises(Exception, match=r"."):
         await caller.get("/api/v1/tiers")
+
+
+async def test_a_short_answer_that_breaks_off_is_unavailable_so_that_the_write_is_sent_again(
+    caller: httpx.AsyncClient, services: Any
+) -> None:
+    async def cut(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse(status=201, headers={"Content-Length": "1000"})
+        await response.prepare(request)
+        await response.write(b"x" * 700)
+        assert request.transport is not None
+        request.transport.abort()
+        return response
+
+    services.answers["/api/v1/complaints"] = cut
+    response = await caller.post("/api/v1/complaints", json={})
+    assert (response.status_code, response.json()["code"]) == (503, "service.unavailable")
+    assert response.headers["retry-after"] == "2"

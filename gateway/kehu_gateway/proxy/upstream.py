@@ -80,7 +80,7 @@ class Upstream:
         """Pass a request on, and its answer back as it comes.
 
         Raises:
-            DependencyUnavailable: the service cannot be reached.
+            DependencyUnavailable: the service cannot be reached, or breaks off in a short answer.
             ServiceTimedOut: it fell silent before it answered.
         """
         query: bytes = scope["query_string"]
@@ -89,9 +89,10 @@ class Upstream:
         begun = False
         try:
             async with self._request(scope["method"], path, headers, body) as answer:
+                whole = await _whole_body(answer)
                 self._breaker.succeeded()
                 begun = True
-                await _pass_on(answer, send)
+                await _pass_on(answer, whole, send)
         except (aiohttp.ClientError, TimeoutError) as error:
             if begun:
                 # The caller has the head of the answer already: cutting the connection is the only way to tell him.
@@ -146,21 +147,22 @@ class Upstream:
         )
 
 
-async def _pass_on(answer: aiohttp.ClientResponse, send: Send) -> None:
-    headers = answer_headers(answer.raw_headers)
+async def _whole_body(answer: aiohttp.ClientResponse) -> bytes | None:
+    """The body of an answer that is short enough to be had before the caller is told anything; None of a longer one."""
     length = answer.content_length
-    if length is not None and length <= _WHOLE_BYTES:
-        body = await answer.read()
-        headers.append((b"content-length", str(len(body)).encode()))
-        await send({"type": "http.response.start", "status": answer.status, "headers": headers})
-        await send({"type": "http.response.body", "body": body})
-        return
+    return await answer.read() if length is not None and length <= _WHOLE_BYTES else None
+
+
+async def _pass_on(answer: aiohttp.ClientResponse, whole: bytes | None, send: Send) -> None:
+    headers = answer_headers(answer.raw_headers)
+    length = answer.content_length if whole is None else len(whole)
     if length is not None:
         headers.append((b"content-length", str(length).encode()))
     await send({"type": "http.response.start", "status": answer.status, "headers": headers})
-    async for chunk in answer.content.iter_any():
-        await send({"type": "http.response.body", "body": chunk, "more_body": True})
-    await send({"type": "http.response.body", "body": b""})
+    if whole is None:
+        async for chunk in answer.content.iter_any():
+            await send({"type": "http.response.body", "body": chunk, "more_body": True})
+    await send({"type": "http.response.body", "body": whole or b""})
 
 
 def service_addresses(settings: Any) -> Mapping[str, str]:
