@@ -40,6 +40,8 @@ __all__ = [
     "put_staff",
     "put_subjects",
     "put_units",
+    "restate_scope",
+    "restate_scope_through",
     "scope_staff",
     "scope_subjects",
     "scope_units",
@@ -124,14 +126,14 @@ def _compile_within_scope(element: within_scope, compiler: SQLCompiler, **option
     return _condition(element.by, compiler.process(element.clauses, **options))
 
 
-def _condition(by: Literal["unit", "subject"], column: str) -> str:
+def _condition(by: Literal["unit", "subject"], column: str, ending: str = "") -> str:
     in_reach = "ANY ((SELECT scope_units_in_reach())::uuid[])"
     if by == "unit":
         return f"{column} = {in_reach}"
     return (
         "EXISTS (SELECT 1 FROM scope_subjects AS scoped JOIN scope_subjects AS standing"  # noqa: S608  no value enters
         " ON standing.subject_id = scoped.survivor_id"
-        f" WHERE scoped.subject_id = {column} AND standing.unit_id = {in_reach})"
+        f" WHERE scoped.subject_id = {column} AND standing.unit_id = {in_reach}{ending})"
     )
 
 
@@ -216,6 +218,11 @@ def _columns(rows: Sequence[object], *names: str) -> list[list[Any]]:
     return [[getattr(row, name) for row in rows] for name in names]
 
 
+_ROW_BY_ROW: Final = " OFFSET 0"
+"""At the end of a policy's subquery: PostgreSQL looks each row up by the index. Without it a plan may collect all that the
+caller reaches first, which one made while a table was small goes on doing for a single row of a table that has grown."""
+
+
 def enable_scope(
     op: Any, table: str, column: str, by: Literal["unit", "subject"] = "unit", *, check_writes: bool = True
 ) -> None:
@@ -226,7 +233,7 @@ def enable_scope(
     its own reach, as a hand-over to another branch does.
     """
     schema = _schema(op)
-    visible = f"(SELECT scope_all()) OR {_condition(by, f'{table}.{column}')}"
+    visible = _visible(table, column, by)
     written = visible if check_writes else "true"
     op.execute(f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY")
     op.execute(f"ALTER TABLE {table} FORCE ROW LEVEL SECURITY")
@@ -234,6 +241,27 @@ def enable_scope(
     op.execute(f"CREATE POLICY worker ON {table} TO kehu_{schema}_worker USING (true) WITH CHECK (true)")
     # Forced security holds for the owner too, who must be able to move data in a later migration.
     op.execute(f"CREATE POLICY owner ON {table} TO kehu_{schema}_owner USING (true) WITH CHECK (true)")
+
+
+def restate_scope(
+    op: Any, table: str, column: str, by: Literal["unit", "subject"] = "unit", *, check_writes: bool = True
+) -> None:
+    """Give a table that `enable_scope` was called for the policy that it would get now."""
+    _restate(op, table, _visible(table, column, by), check_writes=check_writes)
+
+
+def restate_scope_through(op: Any, table: str, column: str, parent: str, key: str) -> None:
+    """Let the api reach a row by `column` where it reaches a row of `parent` with that `key`: the parent's policy holds."""
+    found = f"SELECT FROM {parent} AS parent WHERE parent.{key} = {table}.{column}{_ROW_BY_ROW}"
+    _restate(op, table, f"(SELECT scope_all()) OR EXISTS ({found})", check_writes=True)
+
+
+def _visible(table: str, column: str, by: Literal["unit", "subject"]) -> str:
+    return f"(SELECT scope_all()) OR {_condition(by, f'{table}.{column}', _ROW_BY_ROW)}"
+
+
+def _restate(op: Any, table: str, visible: str, *, check_writes: bool) -> None:
+    op.execute(f"ALTER POLICY scope ON {table} USING ({visible}) WITH CHECK ({visible if check_writes else 'true'})")
 
 
 def drop_scope(op: Any, table: str) -> None:

@@ -1,0 +1,26 @@
+"""Rows are reached one by one: no plan collects first all that the caller reaches, whatever the tables' sizes were."""
+
+from __future__ import annotations
+
+from alembic import op
+
+from kehu_chassis.scope import restate_scope
+
+revision = "0003"
+down_revision = "0002"
+branch_labels = None
+depends_on = None
+
+SCOPED = ("customers", "complaints", "openings", "decisions", "messages", "conversions")
+
+
+def upgrade() -> None:
+    op.execute("SET LOCAL lock_timeout = '5s'")
+    restate_scope(op, "members", "customer_id", by="subject", check_writes=False)
+    for table in SCOPED:
+        restate_scope(op, table, "customer_id", by="subject")
+
+
+def downgrade() -> None:
+    # Nothing is put back: the policies let the same rows through as before.
+    op.execute("SET LOCAL lock_timeout = '5s'")
