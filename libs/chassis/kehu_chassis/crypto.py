@@ -13,12 +13,13 @@ import base64
 import json
 import os
 import secrets
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from hashlib import sha256
 from hmac import digest as hmac_digest
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import Any, Final, Protocol
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -26,9 +27,6 @@ from cryptography.hazmat.primitives.keywrap import InvalidUnwrap, aes_key_unwrap
 from sqlalchemy import Column, LargeBinary, MetaData, Table, Text
 
 from kehu_chassis.database import Transaction
-
-if TYPE_CHECKING:
-    from _hashlib import HASH
 
 __all__ = [
     "BlindIndex",
@@ -51,6 +49,8 @@ __all__ = [
 
 _KEY_BYTES: Final = 32
 _NONCE_BYTES: Final = 12
+_TOKENS_REMEMBERED: Final = 20_000
+"""For each index key and domain: some four megabytes."""
 
 
 class KeyFileError(Exception):
@@ -66,6 +66,11 @@ class DataKey:
     """A party's key in clear; lives in memory only."""
 
     value: bytes = field(repr=False)
+    cipher: AESGCM = field(init=False, repr=False, compare=False)
+    """Made ready once: a party has several values, all under its one key."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "cipher", AESGCM(self.value))
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +171,7 @@ class Envelope:
     def encrypt(key: DataKey, plaintext: str, aad: str) -> bytes:
         """Nonce, ciphertext and tag of a text (AES-256-GCM)."""
         nonce = os.urandom(_NONCE_BYTES)
-        return nonce + AESGCM(key.value).encrypt(nonce, plaintext.encode(), aad.encode())
+        return nonce + key.cipher.encrypt(nonce, plaintext.encode(), aad.encode())
 
     @staticmethod
     def decrypt(key: DataKey, ciphertext: bytes, aad: str) -> str:
@@ -177,7 +182,7 @@ class Envelope:
         """
         try:
             nonce, sealed = ciphertext[:_NONCE_BYTES], ciphertext[_NONCE_BYTES:]
-            return AESGCM(key.value).decrypt(nonce, sealed, aad.encode()).decode()
+            return key.cipher.decrypt(nonce, sealed, aad.encode()).decode()
         except (InvalidTag, ValueError):
             raise Decryption("the ciphertext does not open") from None
 
@@ -187,6 +192,7 @@ class BlindIndex:
 
     def __init__(self, keys: Mapping[int, bytes], active_version: int) -> None:
         self._keys = dict(keys)
+        self._hashers: dict[tuple[int, str], _Hasher] = {}
         self.active_version = active_version
 
     @property
@@ -196,16 +202,18 @@ class BlindIndex:
 
     def hash(self, domain: str, value: str, *, version: int | None = None) -> bytes:
         """HMAC-SHA-256 of a value in a domain such as `phone`; the value must be normalised by the caller."""
-        key = self._keys[self.active_version if version is None else version]
-        return hmac_digest(key, f"{domain}\0{value}".encode(), "sha256")
+        return self._hasher(domain, version).hash(value)
 
     def tokens(self, domain: str, values: Iterable[str], *, version: int | None = None) -> list[int]:
         """Hashes cut to signed 32 bits (int4), sorted and without repeats, for `int[]` under GIN."""
-        key = self._keys[self.active_version if version is None else version]
-        # HMAC by its definition (RFC 2104), with what all values share hashed once: a third of the time.
-        inner, outer = sha256(_padded(key, _INNER) + f"{domain}\0".encode()), sha256(_padded(key, _OUTER))
-        cut = {_finished(inner, outer, value.encode())[:4] for value in values}
-        return sorted(int.from_bytes(four, "big", signed=True) for four in cut)
+        return sorted(set(map(self._hasher(domain, version).token, values)))
+
+    def _hasher(self, domain: str, version: int | None) -> _Hasher:
+        place = (self.active_version if version is None else version), domain
+        found = self._hashers.get(place)
+        if found is None:
+            found = self._hashers[place] = _Hasher(self._keys[place[0]], domain)
+        return found
 
     def checks(self) -> Mapping[str, bytes]:
         """For each key by name, a value that tells it from another without telling it."""
@@ -213,7 +221,30 @@ class BlindIndex:
 
     def adopt(self, other: BlindIndex) -> None:
         """Become what another index is: its keys, its active version."""
-        self._keys, self.active_version = other._keys, other.active_version
+        self._keys, self._hashers, self.active_version = other._keys, other._hashers, other.active_version
+
+
+class _Hasher:
+    """HMAC-SHA-256 under one key in one domain, by its definition (RFC 2104): what all values share is hashed once."""
+
+    __slots__ = ("_inner", "_outer", "token")
+
+    token: Callable[[str], int]
+    """The hash cut to 32 bits. Those asked for last are remembered: the parts of names are the same in many names."""
+
+    def __init__(self, key: bytes, domain: str) -> None:
+        self._inner = sha256(_padded(key, _INNER) + f"{domain}\0".encode())
+        self._outer = sha256(_padded(key, _OUTER))
+        self.token = lru_cache(maxsize=_TOKENS_REMEMBERED)(self._cut)
+
+    def hash(self, value: str) -> bytes:
+        inside, outside = self._inner.copy(), self._outer.copy()
+        inside.update(value.encode())
+        outside.update(inside.digest())
+        return outside.digest()
+
+    def _cut(self, value: str) -> int:
+        return int.from_bytes(self.hash(value)[:4], "big", signed=True)
 
 
 class MessageKeys(Mapping[str, bytes]):
@@ -369,13 +400,6 @@ _OUTER: Final = bytes(byte ^ 0x5C for byte in range(256))
 
 def _padded(key: bytes, pad: bytes) -> bytes:
     return key.ljust(64, b"\0").translate(pad)
-
-
-def _finished(inner: HASH, outer: HASH, message: bytes) -> bytes:
-    inside, outside = inner.copy(), outer.copy()
-    inside.update(message)
-    outside.update(inside.digest())
-    return outside.digest()
 
 
 def _check(purpose: str, key: bytes) -> bytes:

@@ -97,6 +97,16 @@ def test_a_token_is_the_beginning_of_the_hash_of_its_value(ring: KeyRing) -> Non
     assert token == int.from_bytes(ring.index.hash("name", "王小")[:4], "big", signed=True)
 
 
+def test_tokens_that_are_remembered_are_those_of_the_key_in_force() -> None:
+    index, other = BlindIndex({1: b"a" * 32}, active_version=1), BlindIndex({1: b"c" * 32, 2: b"b" * 32}, 2)
+    values = [f"王{number}" for number in range(25_000)]
+    for wanted in (index.tokens("name", values), index.tokens("name", values[::-1])):
+        assert wanted == sorted(int.from_bytes(index.hash("name", value)[:4], "big", signed=True) for value in values)
+    index.adopt(other)
+    assert index.tokens("name", ["王1"]) == other.tokens("name", ["王1"], version=2)
+    assert index.tokens("name", ["王1"], version=1) != BlindIndex({1: b"a" * 32}, 1).tokens("name", ["王1"])
+
+
 def test_tokens_are_distinct_signed_32_bit_numbers(ring: KeyRing) -> None:
     tokens = ring.index.tokens("name", ["王小", "小明", "王小"])
     assert tokens == sorted(set(tokens))
