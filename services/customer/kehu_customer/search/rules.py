@@ -109,39 +109,48 @@ def _plain(word: str) -> str:
     return "".join(sign for sign in folded if not unicodedata.combining(sign))
 
 
-def _syllable_lists(name: str) -> list[tuple[str, ...]]:
-    """Every way to spell the name, as syllables and Latin words."""
+def _syllable_lists(words: Iterable[str]) -> list[tuple[str, ...]]:
+    """Every way to spell a name of these words, as syllables and Latin words."""
     lists: list[tuple[str, ...]] = [()]
-    for word in _words(simplified(name)):
+    for word in words:
         ways = _spellings(word) if _is_han(word[0]) else ((_plain(word),),)
         lists = [head + way for head in lists for way in ways][:READINGS_LIMIT]
     return [found for found in lists if found]
 
 
-def _shortened(spelling: str) -> Iterator[str]:
-    return (spelling[:place] + spelling[place + 1 :] for place in range(len(spelling)))
+def _shortened(spelling: str) -> list[str]:
+    return [spelling[:place] + spelling[place + 1 :] for place in range(len(spelling))]
 
 
 def name_tokens(name: str) -> frozenset[str]:
     """Everything that the name can be found by; about thirty tokens for a personal name."""
+    words = _words(simplified(name))
     tokens: set[str] = set()
-    for word in _words(simplified(name)):
+    for word in words:
         if _is_han(word[0]):
             tokens.add(f"w{word}")
-            tokens.update(f"c{sign}" for sign in word[:4])
-            tokens.update(f"b{first}{second}" for first, second in pairwise(word))
+            tokens.update([f"c{sign}" for sign in word[:4]])
+            tokens.update([f"b{first}{second}" for first, second in pairwise(word)])
             if 3 <= len(word) <= 4:
-                tokens.update(f"d{part}" for part in (word, *_shortened(word)))
-    for syllables in _syllable_lists(name):
-        spelling = "".join(syllables)
-        initials = "".join(syllable[0] for syllable in syllables)
-        tokens.update((f"w{spelling}", f"w{initials}"))
-        tokens.update(f"s{syllable}" for syllable in syllables)
-        tokens.update(f"x{spelling[:length]}" for length in range(1, min(len(spelling), PREFIX_LIMIT) + 1))
-        tokens.update(f"j{first}{second}" for first, second in pairwise(initials))
-        if 3 <= len(spelling) <= SPELLING_LIMIT:
-            tokens.add(f"d{spelling}")
-            tokens.update(f"d{shorter}" for shorter in _shortened(spelling))
+                tokens.update([f"d{part}" for part in (word, *_shortened(word))])
+    for syllables in _syllable_lists(words):
+        tokens |= _spelling_tokens(syllables)
+    return frozenset(tokens)
+
+
+@lru_cache(maxsize=5_000)
+def _spelling_tokens(syllables: tuple[str, ...]) -> frozenset[str]:
+    """Everything that one spelling can be found by; many names are spelled alike."""
+    spelling = "".join(syllables)
+    initials = "".join([syllable[0] for syllable in syllables])
+    tokens = {f"w{spelling}", f"w{initials}"}
+    tokens.update([f"s{syllable}" for syllable in syllables])
+    beginning = f"x{spelling[:PREFIX_LIMIT]}"
+    tokens.update([beginning[:length] for length in range(2, len(beginning) + 1)])
+    tokens.update([f"j{first}{second}" for first, second in pairwise(initials)])
+    if 3 <= len(spelling) <= SPELLING_LIMIT:
+        tokens.add(f"d{spelling}")
+        tokens.update([f"d{shorter}" for shorter in _shortened(spelling)])
     return frozenset(tokens)
 
 
@@ -228,8 +237,8 @@ def fit(query: str, name: str) -> Fit:
     if all(map(_is_han, typed)):
         return _fit_han(typed, written)
     # Characters and letters mixed (张wei) are compared by sound.
-    words = _syllable_lists(query[:QUERY_LIMIT])[0] if any(map(_is_han, typed)) else tuple(map(_plain, typed_words))
-    return _fit_latin(words, _syllable_lists(name))
+    words = _syllable_lists(typed_words)[0] if any(map(_is_han, typed)) else tuple(map(_plain, typed_words))
+    return _fit_latin(words, _syllable_lists(_words(simplified(name))))
 
 
 def _fit_han(typed: str, written: str) -> Fit:
