@@ -1,12 +1,14 @@
 """Events leave in the transaction of the change that they tell.
 
-`add` puts an event on the transaction; `Database.begin` writes all of them in one statement before the commit. It gives
-each event the next `ce_sequence` of its topic and subject under a row lock that is held until the commit, so that the
-sequence has no gap and the events of one subject commit in its order. The relay sends them afterwards.
+`add` puts an event on the transaction; `Database.begin` writes all of them before the commit, a few in one statement and
+many by COPY. It gives each event the next `ce_sequence` of its topic and subject under a row lock that is held until the
+commit, so that the sequence has no gap and the events of one subject commit in its order. The relay sends them afterwards.
 """
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Final, NamedTuple
 from uuid import UUID
@@ -106,11 +108,40 @@ SELECT $1, $2, $3, $4, $5, sequence, $6, $7, $8, $9 FROM counted
 """
 
 
+# The same for a batch: COPY takes events at less cost than arrays that are joined and ranked, for one round trip more.
+_COUNT: Final = """
+INSERT INTO outbox_subjects AS s (topic, subject, sequence)
+SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[]) AS added (topic, subject, number) ORDER BY topic, subject
+ON CONFLICT (topic, subject) DO UPDATE SET sequence = s.sequence + EXCLUDED.sequence
+RETURNING topic, subject, sequence
+"""
+_COPIED: Final = (*Outgoing._fields, "sequence")
+
+MANY: Final = 50
+"""From so many events on they are copied."""
+
+
 async def flush(tx: Transaction) -> None:
     """Write what the transaction has added. Called by `Database.begin` before its commit, and by nobody else."""
     added = tx.outgoing
     if len(added) == 1:
         await tx.connection.execute(_FLUSH_ONE, *added[0])
-    else:
+    elif len(added) < MANY:
         await tx.connection.execute(_FLUSH, *zip(*added, strict=True))
+    else:
+        await _copy(tx, added)
     metrics.OUTBOX_ADDED.inc(len(added))
+
+
+async def _copy(tx: Transaction, added: Sequence[Outgoing]) -> None:
+    numbers = Counter((event.topic, event.subject) for event in added)
+    topics, subjects = zip(*numbers, strict=True)
+    rows = await tx.connection.fetch(_COUNT, topics, subjects, list(numbers.values()))
+    last = {(row["topic"], row["subject"]): row["sequence"] for row in rows}
+    before = {place: last[place] - number for place, number in numbers.items()}
+    records = []
+    for event in added:
+        place = event.topic, event.subject
+        before[place] += 1
+        records.append((*event, before[place]))
+    await tx.connection.copy_records_to_table("outbox", columns=_COPIED, records=records)

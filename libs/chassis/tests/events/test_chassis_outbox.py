@@ -38,6 +38,30 @@ async def test_events_are_numbered_per_topic_and_subject_in_the_order_added(
     assert {row["time"] for row in rows} == {clock.now()}
 
 
+async def test_a_batch_of_events_is_numbered_as_a_few_are(
+    worker_database: Database, probe: Probe, clock: FixedClock, outbox_rows: OutboxRows
+) -> None:
+    customers = [uuid4() for _ in range(3)]
+    await probe.state(customers[0], "before")
+    with entered(new_trace(ratio=0)):
+        trace = current_trace_id()
+        async with worker_database.begin() as tx:
+            for number in range(outbox.MANY):
+                outbox.add(tx, probe.changed(customers[number % 3], f"{number}"), at=clock.now())
+    await probe.state(customers[0], "after")
+    before, *batch, after = await outbox_rows(CustomerProfileChanged)
+    assert [(row["subject"], row["sequence"], row["data"]["changed"]) for row in batch] == [
+        (str(customers[number % 3]), number // 3 + (2 if number % 3 == 0 else 1), [f"{number}"])
+        for number in range(outbox.MANY)
+    ]
+    assert (before["sequence"], after["sequence"]) == (1, 19)
+    for name in ("type", "topic", "schema", "time"):
+        assert {row[name] for row in batch} == {before[name]}
+    assert {row["traceparent"].split("-")[1] for row in batch} == {trace}
+    assert all(row["key"] == row["subject"] for row in batch)
+    assert len({row["id"] for row in batch}) == outbox.MANY
+
+
 async def test_a_transaction_that_rolls_back_leaves_neither_event_nor_gap(
     worker_database: Database, probe: Probe, clock: FixedClock, outbox_rows: OutboxRows
 ) -> None:
