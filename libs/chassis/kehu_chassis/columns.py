@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Any, Final
 from uuid import UUID
 
@@ -32,6 +33,7 @@ __all__ = [
     "ControlCharacter",
     "LtreePath",
     "Text",
+    "check_texts",
     "code",
     "day",
     "document",
@@ -63,6 +65,18 @@ def refuse_control_characters(value: str) -> str:
     if found is not None:
         raise ControlCharacter(f"control character U+{ord(found[0]):04X} at position {found.start()}")
     return value
+
+
+def check_texts(values: Any, one_by_one: Callable[[Any], Any]) -> Any:
+    """Texts of an array, given back as they are when none of them holds a control character, in one look at all.
+
+    `one_by_one` gets them otherwise, to say which is wrong, or to take what is no plain list of texts.
+    """
+    try:
+        found = _CONTROL.search("".join(filter(None, values)))
+    except TypeError:
+        return one_by_one(values)
+    return values if found is None else one_by_one(values)
 
 
 class Text(TypeDecorator[str]):

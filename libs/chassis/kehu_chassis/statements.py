@@ -11,6 +11,7 @@ gives them.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, Final
 from weakref import WeakKeyDictionary
 
@@ -18,7 +19,9 @@ from sqlalchemy import ARRAY, BindParameter
 from sqlalchemy.dialects.postgresql.asyncpg import PGCompiler_asyncpg, PGDialect_asyncpg
 from sqlalchemy.sql import ClauseElement, operators
 from sqlalchemy.sql.dml import Insert, Update, UpdateBase
+from sqlalchemy.types import TypeEngine
 
+from kehu_chassis.columns import Text, check_texts
 from kehu_chassis.scope import Reach
 
 __all__ = ["MissingParameter", "Statements"]
@@ -83,7 +86,7 @@ class _Prepared:
             for index, original in enumerate(key.bindparams):
                 places.update({id(bind): index for bind in match[0][original]})
         self.arguments: tuple[tuple[str, int | None, Any, Callable[[Any], Any] | None], ...] = tuple(
-            (bind.key, places.get(id(bind)), bind, bind.type.dialect_impl(dialect).bind_processor(dialect))
+            (bind.key, places.get(id(bind)), bind, _processor(bind.type, dialect))
             for bind in (compiled.binds[name] for name in compiled.positiontup or ())
         )
 
@@ -100,6 +103,14 @@ class _Prepared:
                 value = source.effective_value
             values.append(value if process is None else process(value))
         return values
+
+
+def _processor(type_: TypeEngine[Any], dialect: _Dialect) -> Callable[[Any], Any] | None:
+    process: Callable[[Any], Any] | None = type_.dialect_impl(dialect).bind_processor(dialect)
+    if process is not None and isinstance(type_, ARRAY) and isinstance(type_.item_type, Text):
+        # A batch has thousands of texts, and a call for each of them costs more than the look at them.
+        return partial(check_texts, one_by_one=process)
+    return process
 
 
 class Statements:

@@ -26,10 +26,8 @@ def given(alias: str, **columns: TypeEngine[Any] | type[TypeEngine[Any]]) -> Tab
     )
 
 
-def arrays(names: Sequence[str], rows: Iterable[Sequence[Any]]) -> dict[str, list[Any]]:
+def arrays(names: Sequence[str], rows: Iterable[Sequence[Any]]) -> dict[str, Sequence[Any]]:
     """The parameters of `given`: one list per name, from rows that have their values in the order of the names."""
-    values: list[list[Any]] = [[] for _ in names]
-    for row in rows:
-        for place, value in zip(values, row, strict=True):
-            place.append(value)
-    return {f"given_{name}": place for name, place in zip(names, values, strict=True)}
+    columns: Iterable[Sequence[Any]] = zip(*rows, strict=True)
+    columns = list(columns) or [()] * len(names)
+    return {f"given_{name}": column for name, column in zip(names, columns, strict=True)}

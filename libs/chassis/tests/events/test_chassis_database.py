@@ -9,10 +9,10 @@ from uuid import UUID, uuid4
 
 import asyncpg
 import pytest
-from sqlalchemy import Column, MetaData, Table, bindparam, delete, func, insert, select, update
+from sqlalchemy import ARRAY, Column, MetaData, Table, bindparam, delete, func, insert, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
-from kehu_chassis.columns import ControlCharacter, document, id_column, instant, money, reference, string
+from kehu_chassis.columns import ControlCharacter, Text, document, id_column, instant, money, reference, string
 from kehu_chassis.database import Database, MissingParameter, NoRow, RolledBack
 from kehu_chassis.scope import (
     EVERYTHING,
@@ -123,6 +123,16 @@ async def test_control_characters_are_refused_before_postgresql_sees_them(worker
         async with worker_database.begin() as tx:
             await tx.execute(insert(cases).values(text=text))
     assert await texts(worker_database) == []
+
+
+async def test_control_characters_are_refused_among_the_texts_of_an_array(worker_database: Database) -> None:
+    found = select(bindparam("texts", type_=ARRAY(Text)))
+    async with worker_database.begin() as tx:
+        for taken in (["a", None, "王", ""], [], None, [["a", "b"], ["c", "d"]], ("a", "b")):
+            assert await tx.scalar(found, {"texts": taken}) == (list(taken) if isinstance(taken, tuple) else taken)
+        for refused in (["ok", "a\x1bb"], [["ok"], ["a\x1bb"]], ["a\x1bb", None]):
+            with pytest.raises(ControlCharacter, match=r"U\+001B at position 1$"):
+                await tx.scalar(found, {"texts": refused})
 
 
 async def test_an_error_rolls_back_and_goes_on(worker_database: Database) -> None:
