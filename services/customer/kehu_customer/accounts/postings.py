@@ -186,7 +186,9 @@ async def _put_moved(tx: Transaction, posted: Iterable[tuple[Posting, Holding]])
             continue
         account_id = holding.account_id
         movement = Movement(body.business_date, body.position, body.booked_at, body.source_id, body.balance_after)
-        last[account_id] = max(movement, last.get(account_id, movement))
+        before = last.get(account_id)
+        if before is None or movement > before:
+            last[account_id] = movement
     if last:
         # Accounts are locked in one order, so that two batches cannot wait for one another.
         rows = [

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Final, TypeVar
+from typing import Final, NamedTuple, TypeVar
 from uuid import UUID
 
 from kehu_contracts.codes import HolderRole
@@ -44,8 +44,7 @@ def strongest_roles(holders: Iterable[tuple[UUID, HolderRole]]) -> dict[UUID, Ho
     return roles
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Movement:
+class Movement(NamedTuple):
     """The place of a movement in its account: by business date, then position, then booking, then its key.
 
     The last two only make the order total, so that the last movement does not depend on the order of arrival.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 from kehu_chassis.database import Transaction
@@ -17,22 +17,21 @@ __all__ = ["Statement", "hold", "statements_of"]
 Body = TypeVar("Body", bound=Inbound)
 
 
-@dataclass(frozen=True, slots=True)
+# Not frozen, as messages are not: there are as many of them.
+@dataclass(slots=True)
 class Statement(Generic[Body]):
-    """What a source said, and the message it said it in."""
+    """What a source said, and the message it said it in; not changed once made."""
 
     message: Message
     body: Body
+    key: SourceKey = field(init=False)
+    """The thing that the statement is about, in the words of its source."""
+    sequence: int = field(init=False)
+    """Rises with every statement about the thing."""
 
-    @property
-    def key(self) -> SourceKey:
-        """The thing that the statement is about, in the words of its source."""
-        return SourceKey(self.body.source, self.body.source_id)
-
-    @property
-    def sequence(self) -> int:
-        """Rises with every statement about the thing."""
-        return self.message.sequence
+    def __post_init__(self) -> None:
+        self.key = SourceKey(self.body.source, self.body.source_id)
+        self.sequence = self.message.sequence
 
 
 def statements_of(messages: Iterable[Message], contract: type[Body]) -> list[Statement[Body]]:
