@@ -40,6 +40,27 @@ BEGINS = date(2020, 1, 15)
 _KINDS = (TransactionKind.CREDIT, TransactionKind.DEBIT)
 
 
+# No name weighs more than another, so that less of one is known from others than in a real bank.
+_SURNAMES = (
+    "王李张刘陈杨黄赵吴周徐孙马朱胡郭何林高罗郑梁谢宋唐许邓冯韩曹曾彭萧蔡潘田董袁于余"
+    "叶蒋杜苏魏程吕丁沈任姚卢傅钟姜崔谭廖范汪陆金石戴贾韦夏邱方侯邹熊孟秦白江阎薛尹段"
+)
+_GIVEN = (
+    "伟芳娜秀英敏静丽强磊军洋勇艳杰娟涛明超霞平刚桂兰华飞红玉萍鹏辉玲燕斌波梅鑫丹浩凯"
+    "健俊帆雪宇婷欣怡佳琪子轩梓涵雨晨思诗浩然博文天佑嘉懿煜城若汐语嫣依诺安可馨妍心慧"
+    "建国庆春生龙海山林峰云松柏青松志远德福长江永新世昌学义宏达光荣仁和顺利金宝贵"
+)
+
+
+def _name(number: int) -> str:
+    """A name of three characters, one in six of two; there are more than a million of them."""
+    mixed = number * 2_654_435_761 % 2**32
+    mixed, surname = divmod(mixed, len(_SURNAMES))
+    mixed, first = divmod(mixed, len(_GIVEN))
+    second = _GIVEN[mixed % len(_GIVEN)] if number % 6 else ""
+    return f"{_SURNAMES[surname]}{_GIVEN[first]}{second}"
+
+
 @dataclass
 class Bank:
     """What the bank says, as messages that are ready to be taken."""
@@ -64,7 +85,7 @@ class Bank:
     def party(self, number: int) -> BankParty:
         """A person with a name, a telephone and a passport."""
         identity = PartyIdentity(
-            name=f"{'王李张刘陈杨黄赵'[number % 8]}{'伟芳娜秀英敏静丽'[number // 8 % 8]}{'强磊军洋勇艳杰娟'[number // 64 % 8]}",
+            name=_name(number),
             birth_date=BEGINS - timedelta(days=365 * (20 + number % 50)),
             documents=(IdentityDocument(type="passport", number=f"E{number:08}"),),
             contacts=(IdentityContact(type="phone", value=f"138{number:08}"),),
