@@ -215,7 +215,7 @@ async def _mend(  # noqa: PLR0913, PLR0917  the same
 async def _unblocked(
     tx: Transaction, subscription: Subscription, messages: list[Message], blocked: set[str], received: Received
 ) -> list[Message]:
-    if not any(message.key in blocked for message in messages):
+    if not blocked or not any(message.key in blocked for message in messages):
         return messages
     # Locked, so that a redrive that is under way either sees what is held now or has ended the block.
     rows = await tx.connection.fetch(_STILL_BLOCKED, subscription.name, list(blocked))

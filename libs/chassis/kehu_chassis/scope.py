@@ -10,9 +10,9 @@ A row without a unit is reached by `Reach.ALL` only. The worker's role reaches e
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import Boolean, Column, ColumnElement, MetaData, Table, Uuid
@@ -137,8 +137,7 @@ def _condition(by: Literal["unit", "subject"], column: str, ending: str = "") ->
     )
 
 
-@dataclass(frozen=True, slots=True)
-class ScopeUnit:
+class ScopeUnit(NamedTuple):
     """A unit as it now stands."""
 
     unit_id: UUID
@@ -146,8 +145,7 @@ class ScopeUnit:
     active: bool
 
 
-@dataclass(frozen=True, slots=True)
-class ScopeStaff:
+class ScopeStaff(NamedTuple):
     """Where a member of staff now works."""
 
     staff_id: UUID
@@ -155,8 +153,7 @@ class ScopeStaff:
     active: bool
 
 
-@dataclass(frozen=True, slots=True)
-class ScopeSubject:
+class ScopeSubject(NamedTuple):
     """Where a subject now belongs."""
 
     subject_id: UUID
@@ -195,7 +192,7 @@ async def put_units(tx: Transaction, rows: Iterable[ScopeUnit]) -> None:
     latest = list({row.unit_id: row for row in rows}.values())
     if not latest:
         return
-    await tx.connection.execute(_PUT_UNITS, *_columns(latest, "unit_id", "parent_id", "active"))
+    await tx.connection.execute(_PUT_UNITS, *zip(*latest, strict=True))
     await tx.connection.execute("SELECT scope_refresh_paths()")
 
 
@@ -203,19 +200,14 @@ async def put_staff(tx: Transaction, rows: Iterable[ScopeStaff]) -> None:
     """Insert or change staff. The last of several rows for one member counts."""
     latest = list({row.staff_id: row for row in rows}.values())
     if latest:
-        await tx.connection.execute(_PUT_STAFF, *_columns(latest, "staff_id", "unit_id", "active"))
+        await tx.connection.execute(_PUT_STAFF, *zip(*latest, strict=True))
 
 
 async def put_subjects(tx: Transaction, rows: Iterable[ScopeSubject]) -> None:
     """Insert or change subjects, in one statement. The last of several rows for one subject counts."""
     latest = list({row.subject_id: row for row in rows}.values())
     if latest:
-        columns = _columns(latest, "subject_id", "survivor_id", "unit_id", "manager_id")
-        await tx.connection.execute(_PUT_SUBJECTS, *columns)
-
-
-def _columns(rows: Sequence[object], *names: str) -> list[list[Any]]:
-    return [[getattr(row, name) for row in rows] for name in names]
+        await tx.connection.execute(_PUT_SUBJECTS, *zip(*latest, strict=True))
 
 
 _ROW_BY_ROW: Final = " OFFSET 0"
