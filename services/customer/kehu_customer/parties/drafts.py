@@ -1,10 +1,12 @@
-"""What a caller states about a party, by HTTP or from a source system; plain values, checked by `rules.check_draft`."""
+"""What a caller states about a party, by HTTP or from a source system; plain values, checked by `rules.check_draft`.
+
+Tuples, since a migration makes millions of them, and each once more in its written form.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import date
-from typing import Literal
+from typing import Literal, NamedTuple
 from uuid import UUID
 
 from kehu_contracts.codes import CustomerStatus, Gender, PartyKind
@@ -24,8 +26,7 @@ DocumentType = Literal["resident_id", "passport", "permit", "uscc", "foreign_id"
 NameType = Literal["primary", "latin", "former"]
 
 
-@dataclass(frozen=True, slots=True)
-class ContactDraft:
+class ContactDraft(NamedTuple):
     """A way to reach the party."""
 
     type: ContactType
@@ -34,8 +35,7 @@ class ContactDraft:
     verified: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class DocumentDraft:
+class DocumentDraft(NamedTuple):
     """An identity document. `long_term` is 长期: it does not expire, and `valid_until` is empty."""
 
     type: DocumentType
@@ -47,8 +47,7 @@ class DocumentDraft:
     verified: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class PartyDraft:
+class PartyDraft(NamedTuple):
     """A party as its registrar states it. Birth date and gender follow from a resident ID where they are not given."""
 
     kind: PartyKind
@@ -72,8 +71,7 @@ class PartyDraft:
     """Given where the id was promised before the party arrived; else registration makes one."""
 
 
-@dataclass(frozen=True, slots=True)
-class RegisteredParty:
+class RegisteredParty(NamedTuple):
     """What registration gave."""
 
     customer_id: UUID

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date
 from typing import Any, Final
 
@@ -130,7 +130,7 @@ def check_contact(draft: ContactDraft) -> ContactDraft:
         value = _write_email(value)
     elif draft.type == "wechat" and not re.fullmatch(r"[A-Za-z0-9_\-]{5,64}", value):
         raise ValueRefused("contact.wechat", "A WeChat id has 5 to 64 letters, digits, dashes and underscores.")
-    return replace(draft, value=value)
+    return draft._replace(value=value)
 
 
 def _write_phone(value: str) -> str:
@@ -167,10 +167,10 @@ def check_document(draft: DocumentDraft, on: date) -> DocumentDraft:
     check_validity(draft.valid_from, draft.valid_until, long_term=draft.long_term)
     if draft.issuer is not None:
         try:
-            draft = replace(draft, issuer=check_name(draft.issuer))
+            draft = draft._replace(issuer=check_name(draft.issuer))
         except ValueRefused as refusal:
             raise DocumentRefused("document.issuer", refusal.detail, "issuer") from None
-    return replace(draft, number=number)
+    return draft._replace(number=number)
 
 
 def check_draft(draft: PartyDraft, on: date) -> PartyDraft:
@@ -206,7 +206,7 @@ def check_draft(draft: PartyDraft, on: date) -> PartyDraft:
     if errors:
         raise PartyRefused(errors)
     return _with_facts_of_documents(
-        replace(draft, **names, contacts=tuple(contacts.values()), documents=tuple(documents.values())), on
+        draft._replace(**names, contacts=tuple(contacts.values()), documents=tuple(documents.values())), on
     )
 
 
@@ -276,7 +276,7 @@ def _with_facts_of_documents(draft: PartyDraft, on: date) -> PartyDraft:
     facts = read_resident_id(resident_ids[0].number, on)
     if errors := [*_differing(facts, draft.birth_date, draft.gender)]:
         raise PartyRefused(errors)
-    return replace(draft, birth_date=facts.birth_date, gender=facts.gender)
+    return draft._replace(birth_date=facts.birth_date, gender=facts.gender)
 
 
 def sees_names(roles: Collection[Role]) -> bool:

@@ -7,7 +7,7 @@ audit row, in the caller's transaction.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
@@ -69,7 +69,7 @@ async def open_customer(tx: Transaction, deed: Deed, draft: PartyDraft, principa
     """
     unit_was_named = draft.unit_id is not None
     if not unit_was_named and principal.staff_id is not None:
-        draft = replace(draft, unit_id=await queries.unit_of_staff(tx, principal.staff_id))
+        draft = draft._replace(unit_id=await queries.unit_of_staff(tx, principal.staff_id))
     if draft.unit_id is None and (principal.scope.kind is not Reach.ALL or draft.primary_rm_id is not None):
         raise ValidationProblem(errors=[_NO_UNIT])
     if draft.unit_id is not None and (unit_was_named or draft.primary_rm_id is not None):
