@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
 
-__all__ = ["SHANGHAI", "business_day", "first_of_month", "month_before", "next_day_at", "start_of_day"]
+__all__ = ["SHANGHAI", "business_day", "first_of_month", "month_before", "next_day_at", "next_month_at", "start_of_day"]
 
 SHANGHAI: Final = ZoneInfo("Asia/Shanghai")
 
@@ -26,6 +26,14 @@ def next_day_at(at: datetime, clock_time: time = time()) -> datetime:
     local = at.astimezone(SHANGHAI)
     due = datetime.combine(local.date(), clock_time, SHANGHAI)
     return (due if due > local else due + timedelta(days=1)).astimezone(UTC)
+
+
+def next_month_at(at: datetime, clock_time: time = time()) -> datetime:
+    """The first instant (UTC) after `at` at which it is `clock_time` in Asia/Shanghai on the first of a month."""
+    due = next_day_at(at, clock_time).astimezone(SHANGHAI)
+    if due.day > 1:
+        due = (due.replace(day=1) + timedelta(days=32)).replace(day=1)
+    return due.astimezone(UTC)
 
 
 def first_of_month(day: date) -> date:

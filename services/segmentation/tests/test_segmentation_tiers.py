@@ -163,6 +163,40 @@ async def test_a_jump_over_months_assesses_each_of_them(
     assert (tier["tier"], tier["month"]) == ("ordinary", "2026-05-01")
 
 
+async def test_nobody_is_looked_for_on_a_day_after_which_nobody_became_known(
+    bank: Any, clock: FixedClock, fire_timers: Any
+) -> None:
+    await bank.tell(bank.customer())
+    clock.set(_shanghai(3, 31, 12))
+    assert await fire_timers() == 1
+    clock.set(_shanghai(4, 1, 12))
+    assert await fire_timers() == 1
+    known = bank.customer()
+    await bank.tell(known)
+    clock.set(_shanghai(4, 30, 12))
+    assert await fire_timers() == 1
+    await bank.tell(known.model_copy(update={"birth_year": 1981}))
+    clock.set(_shanghai(5, 31, 12))
+    assert await fire_timers() == 1
+
+
+async def test_a_customer_who_stands_alone_again_is_assessed_the_next_morning(
+    bank: Any, clock: FixedClock, fire_timers: Any, outbox_rows: Any
+) -> None:
+    survivor, merged = bank.customer(), bank.customer()
+    await bank.tell(survivor, merged.model_copy(update={"survivor_id": survivor.customer_id}))
+    clock.set(_shanghai(3, 10, 12))
+    await fire_timers()
+    await bank.tell(merged)
+    clock.set(_shanghai(3, 11, 12))
+    await fire_timers()
+    told = [(row["data"]["customer_id"], row["data"]["changed_at"]) for row in await outbox_rows(TierChanged)]
+    assert told == [
+        (str(survivor.customer_id), "2026-03-02T22:00:00Z"),
+        (str(merged.customer_id), "2026-03-10T22:00:00Z"),
+    ]
+
+
 async def test_slices_assess_everybody_once(
     bank: Any, clock: FixedClock, fire_timers: Any, outbox_rows: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

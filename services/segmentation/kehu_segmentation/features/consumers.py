@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from datetime import date
+from functools import cached_property
 from typing import cast
 from uuid import UUID
 
@@ -36,7 +37,7 @@ def customers(clock: Clock) -> Subscription:
         touched = await service.put_customers(tx, states)
         event_ids = {state.customer_id: message.id for message, (_, state) in zip(messages, states, strict=True)}
         now = clock.now()
-        await begin_assessments(tx, at=now)
+        await begin_assessments(tx, touched, at=now)
         await reevaluate(tx, touched, Occasion(now, "event", event_ids))
 
     return Subscription(
@@ -71,20 +72,31 @@ def holdings(clock: Clock) -> Subscription:
 
 
 class _Concerned:
-    """Tells for a rule which customers of a batch it may judge differently now: most news touch few rules."""
+    """Tells for a rule which customers of a batch it may judge differently now: most news touch few rules.
+
+    The news are gathered when the first rule asks: a bank without segments has nobody to ask.
+    """
 
     def __init__(self, events: Sequence[service.HoldingEvent], today: date) -> None:
+        self._events = events
         self._today = today
-        # What an account is may have changed, and with it all that hangs on it.
-        self._always = {event.customer_id for event in events if isinstance(event, AccountStated)}
-        self._by_news: defaultdict[News, set[UUID]] = defaultdict(set)
-        for event in events:
-            for news in _news(event):
-                self._by_news[news].add(event.customer_id)
 
     def __call__(self, rule: Rule) -> set[UUID]:
         found = (customers for news, customers in self._by_news.items() if concerns(rule, news, self._today))
         return self._always.union(*found)
+
+    @cached_property
+    def _always(self) -> set[UUID]:
+        # What an account is may have changed, and with it all that hangs on it.
+        return {event.customer_id for event in self._events if isinstance(event, AccountStated)}
+
+    @cached_property
+    def _by_news(self) -> dict[News, set[UUID]]:
+        found: defaultdict[News, set[UUID]] = defaultdict(set)
+        for event in self._events:
+            for news in _news(event):
+                found[news].add(event.customer_id)
+        return found
 
 
 def _news(event: service.HoldingEvent) -> Iterator[News]:
