@@ -129,8 +129,8 @@ async def _averages(
     tx: Transaction, customer_ids: Sequence[UUID], currency: str, *, first: date, until: date
 ) -> Mapping[UUID, Decimal]:
     totals: dict[UUID, Decimal] = defaultdict(Decimal)
-    for row in await average_balances(tx, customer_ids, first=first, until=until):
-        if row["product_class"] in ASSETS and row["currency"] == currency:
+    for row in await average_balances(tx, customer_ids, first=first, until=until, classes=ASSETS):
+        if row["currency"] == currency:
             totals[row["customer_id"]] += row["average"]
     return totals
 
