@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from datetime import UTC, datetime
+from hashlib import sha1
 from types import TracebackType
 from typing import Final, NamedTuple, Self
-from uuid import NAMESPACE_URL, uuid5
+from uuid import NAMESPACE_URL
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 from aiokafka.partitioner import murmur2
 from aiokafka.producer.message_accumulator import BatchBuilder
+from asyncpg.pgproto.pgproto import UUID as DriverUUID  # noqa: N811  a subclass of the standard one
 from joserfc import jwe
 from joserfc.jwk import OctKey
 
@@ -49,10 +51,10 @@ def as_message(statement: Inbound, *, at: datetime, sequence: int, key: str | No
     The id of the event is made from what it says of itself: the same statement sent again is the same event.
     """
     source = f"urn:bank:{statement.source}"
-    identity = uuid5(NAMESPACE_URL, f"{source}/{statement.event_type}/{statement.source_id}/{sequence}")
+    identity = _id_of(f"{source}/{statement.event_type}/{statement.source_id}/{sequence}")
     headers = [
         ("ce_specversion", b"1.0"),
-        ("ce_id", str(identity).encode()),
+        ("ce_id", identity.encode()),
         ("ce_type", statement.event_type.encode()),
         ("ce_source", source.encode()),
         ("ce_time", at.astimezone(UTC).isoformat().encode()),
@@ -63,6 +65,14 @@ def as_message(statement: Inbound, *, at: datetime, sequence: int, key: str | No
     ]
     body = statement.model_dump_json(exclude_none=True).encode()
     return BankMessage(statement.topic, (key or statement.source_id).encode(), headers, body)
+
+
+def _id_of(name: str) -> str:
+    """The UUIDv5 of a name in the namespace of URLs (RFC 9562, 5.5), in a third of the standard library's time."""
+    digest = bytearray(sha1(NAMESPACE_URL.bytes + name.encode(), usedforsecurity=False).digest()[:16])
+    digest[6] = digest[6] & 0x0F | 0x50
+    digest[8] = digest[8] & 0x3F | 0x80
+    return str(DriverUUID(bytes(digest)))
 
 
 class BankDoor:
