@@ -191,6 +191,34 @@ async def test_a_report_may_be_faster_than_our_own_note(
     assert len(channel.taken) <= 1
 
 
+async def test_one_report_may_tell_several_steps_of_several_messages(
+    bank: Any, make_running: Any, worker_runtime: Any, worker_database: Any, clock: Any, outbox_rows: Any
+) -> None:
+    await make_running(await bank.segment(await bank.customers(2)))
+    await Timers(worker_runtime.database, clock, jobs_of(worker_runtime).timers()).fire_next()
+    now = clock.now()
+    async with worker_database.begin(scope=EVERYTHING) as tx:
+        one, two = [row["id"] for row in await tx.all(select(messages.c.id).order_by(messages.c.id))]
+        await service.report(tx, [(one, DeliveryState.SENT, now)])
+    async with worker_database.begin(scope=EVERYTHING) as tx:
+        steps = [(one, DeliveryState.DELIVERED), (one, DeliveryState.OPENED), (two, DeliveryState.DELIVERED)]
+        await service.report(tx, [(message_id, state, now) for message_id, state in steps])
+    async with worker_database.begin(scope=EVERYTHING) as tx:
+        rows = await tx.all(select(messages).order_by(messages.c.id))
+    assert [(row["state"], row["sent_at"], row["delivered_at"], row["opened_at"]) for row in rows] == [
+        ("opened", now, now, now),
+        ("delivered", now, now, None),
+    ]
+    told = [event["data"] for event in await outbox_rows(ContactDeliveryChanged)]
+    assert [event["state"] for event in told if event["message_id"] == str(one)] == [
+        "queued",
+        "sent",
+        "delivered",
+        "opened",
+    ]
+    assert [event["state"] for event in told if event["message_id"] == str(two)] == ["queued", "sent", "delivered"]
+
+
 async def test_completing_a_campaign_decides_about_everybody_left(
     bank: Any, people: Any, make_running: Any, fire_timers: Any, resolver: Any, clock: Any
 ) -> None:

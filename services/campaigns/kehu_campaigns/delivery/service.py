@@ -28,6 +28,8 @@ __all__ = ["StateReport", "mark_handed_in", "outbound", "queue_messages", "queue
 
 StateReport = tuple[UUID, DeliveryState, datetime]
 """Message, state it reached, and when."""
+_Moved = tuple[Mapping[str, Any], DeliveryState, datetime]
+"""The same with the message's row."""
 
 
 async def queue_messages(
@@ -128,20 +130,22 @@ async def report(tx: Transaction, reports: Sequence[StateReport]) -> None:
     A provider may be faster than our own note that it took the message; the note is then made up for.
     """
     rows = {row["id"]: dict(row) for row in await _lock(tx, [message_id for message_id, _, _ in reports])}
+    moves: list[_Moved] = []
     arrived: list[UUID] = []
     for message_id, state, at in reports:
         row = rows[message_id]
         if row["state"] == DeliveryState.QUEUED and state is not DeliveryState.FAILED:
-            await _move(tx, [(row, DeliveryState.SENT, at)])
+            moves.append((row, DeliveryState.SENT, at))
             row["state"] = DeliveryState.SENT
         try:
             rules.advance(DeliveryState(row["state"]), state)
         except rules.DeliveryRefused:
             continue
-        await _move(tx, [(row, state, at)])
+        moves.append((row, state, at))
         row["state"] = state
         if state is DeliveryState.DELIVERED:
             arrived.append(message_id)
+    await _move(tx, moves)
     if arrived:
         await _note_exposure(tx, arrived)
         await response.attribute(tx, sorted({rows[message_id]["customer_id"] for message_id in arrived}))
@@ -158,30 +162,19 @@ async def _lock(tx: Transaction, message_ids: Sequence[UUID]) -> list[Record]:
     return await tx.all(statement)
 
 
-async def _move(
-    tx: Transaction,
-    moves: Sequence[tuple[Mapping[str, Any], DeliveryState, datetime]],
-    *,
-    failures: Mapping[UUID, str] | None = None,
-) -> None:
-    by_state: dict[tuple[DeliveryState, datetime], list[Mapping[str, Any]]] = {}
-    for row, state, at in moves:
-        by_state.setdefault((state, at), []).append(row)
-    for (state, at), rows in by_state.items():
-        statement = (
-            update(messages)
-            .where(messages.c.id == bindparam("message_id"))
-            .values({"state": bindparam("state"), f"{state}_at": bindparam("at"), "failure": bindparam("failure")})
-        )
+async def _move(tx: Transaction, moves: Sequence[_Moved], *, failures: Mapping[UUID, str] | None = None) -> None:
+    # In the order in which a message passes its states, whatever the order of the moves: the last is to stand.
+    for reached, statement in _MOVES.items():
         await tx.execute_many(
             statement,
             [
                 {"message_id": row["id"], "state": state, "at": at, "failure": (failures or {}).get(row["id"])}
-                for row in rows
+                for row, state, at in moves
+                if state is reached
             ],
         )
-        for row in rows:
-            _changed(tx, row, state, at)
+    for row, state, at in moves:
+        _changed(tx, row, state, at)
 
 
 async def _note_exposure(tx: Transaction, message_ids: Sequence[UUID]) -> None:
@@ -218,3 +211,10 @@ _QUEUE: Final = insert(messages).values(
         for name in ("id", "decision_id", "campaign_id", "customer_id", "channel", "state", "queued_at")
     }
 )
+_MOVES: Final = {
+    state: update(messages)
+    .where(messages.c.id == bindparam("message_id"))
+    .values({"state": bindparam("state"), f"{state}_at": bindparam("at"), "failure": bindparam("failure")})
+    for state in DeliveryState
+    if state is not DeliveryState.QUEUED
+}
