@@ -66,6 +66,12 @@ class House:
             folder=definition.migrations,
         )
 
+    async def analyze(self) -> None:
+        """Renew the planner's statistics of all tables; plans that were made before are made anew."""
+        connection = await asyncpg.connect(self.superuser_dsn)
+        await connection.execute("ANALYZE")
+        await connection.close()
+
     def environment(self, schema: str, role: str, port: int) -> dict[str, str]:
         """Settings of a service's process."""
         prefix = schema.upper()

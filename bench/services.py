@@ -85,10 +85,11 @@ class _Duel:
                 measured.append(load(port, self.pace.seconds, requests(self.pace.seconds)).rate)
         return rates
 
-    def grow(self, port: int, rows: int) -> None:
-        """Write until there are so many rows."""
+    def grow(self, house: House, port: int, rows: int) -> None:
+        """Write until there are so many rows, and tell the planner, as autovacuum does within a minute of such growth."""
         while self.rows < rows:
             self.rows += load(port, self.pace.seconds, posts(self.case, self.token, self.pace.seconds)).count
+        asyncio.run(house.analyze())
 
     def note(self, asked: dict[str, str]) -> None:
         """How long our reads take with the rows that there are."""
@@ -122,7 +123,7 @@ def measure(house: House, pace: Pace, *, case: Case) -> list[Measurement]:
     with serving(house, case) as ours, _peer(house, case, prepared) as peer, hasty as filling:
         duel = _Duel(case, token, (ours, peer), pace)
         for size in pace.sizes((SEEDED, 500, 3_000), (SEEDED, 2 * SEEDED, 4 * SEEDED)):
-            duel.grow(filling, size)
+            duel.grow(house, filling, size)
             duel.note(asked)
         for work, request in asked.items():
             rates = duel.in_turn(partial(_same, request))

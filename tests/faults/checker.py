@@ -45,10 +45,11 @@ class Checker:
         self._differences: list[str] = []
 
     async def converge(self, began: float) -> float:
-        """Check until nothing differs; how many seconds after `began` (monotonic). Raises `NotConverged`."""
+        """Check until nothing differs; how many seconds after `began` (monotonic) it stood so. Raises `NotConverged`."""
         while True:
-            differences = await self.differences()
+            # What is compared is what stands now; in a long campaign comparing it takes seconds itself.
             took = time.monotonic() - began
+            differences = await self.differences()
             if not differences:
                 return took
             if took > CONVERGES_WITHIN:
