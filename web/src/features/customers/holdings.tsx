@@ -19,7 +19,7 @@ export function AccountsTable({ accounts }: { accounts: readonly Account[] }) {
       dataIndex: "product_class",
       render: (productClass: string, row) => (
         <>
-          {t(`productClass.${productClass}`)} {row.product_code}{" "}
+          {t(`productClass.${productClass}`)} {row.product_code !== productClass && row.product_code}{" "}
           {row.closed_on !== null && <Tag>{t("holding.closed")}</Tag>}
         </>
       ),
@@ -40,7 +40,7 @@ export function AccountsTable({ accounts }: { accounts: readonly Account[] }) {
     {
       title: t("holding.businessDate"),
       dataIndex: "balance",
-      render: (_, row) => (row.balance ? `${row.balance.business_date} · ${row.balance.source}` : row.source),
+      render: (_, row) => `${row.balance?.business_date ?? "–"} · ${row.balance?.source ?? row.source}`,
     },
     { title: t("holding.openedOn"), dataIndex: "opened_on", render: formatDate },
   ];
