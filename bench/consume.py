@@ -23,6 +23,7 @@ import asyncpg
 import uvloop
 
 from bench.customers import STATES
+from kehu_chassis.app import pass_over_what_stays
 from kehu_chassis.clock import SystemClock
 from kehu_chassis.consumer import Consumer, Message
 from kehu_chassis.database import Database, Transaction
@@ -48,6 +49,7 @@ def tell(began: float, count: int, delays: Sequence[float] = ()) -> None:
 async def ours() -> None:
     """The chassis's consumer."""
     database = await Database.connect(DSN, schema="complaints")
+    pass_over_what_stays()
     wants_delays = "CONSUME_DELAYS" in os.environ
 
     async def handle(tx: Transaction, messages: Sequence[Message]) -> None:

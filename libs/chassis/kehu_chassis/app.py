@@ -47,7 +47,16 @@ from kehu_chassis.server import ApiServer, guarded_protocol
 from kehu_chassis.settings import ServiceSettings
 from kehu_chassis.telemetry import TelemetryMiddleware, configure_logging, configure_tracing
 
-__all__ = ["KehuApp", "create_app", "main", "open_runtime", "run_api", "run_migrate", "run_worker"]
+__all__ = [
+    "KehuApp",
+    "create_app",
+    "main",
+    "open_runtime",
+    "pass_over_what_stays",
+    "run_api",
+    "run_migrate",
+    "run_worker",
+]
 
 log = structlog.get_logger(__name__)
 
@@ -168,7 +177,7 @@ def create_app(definition: ServiceDefinition, settings: ServiceSettings, *, runt
             return
         async with open_runtime(definition, settings, "api") as opened:
             app.state.runtime = opened
-            _pass_over_what_stays()
+            pass_over_what_stays()
             yield
 
     async def database_answers() -> None:
@@ -247,7 +256,7 @@ def run_worker(definition: ServiceDefinition, settings: ServiceSettings) -> None
 
     async def work() -> None:
         async with open_runtime(definition, settings, "worker") as runtime:
-            _pass_over_what_stays()
+            pass_over_what_stays()
             await Worker(definition, runtime).run()
         end = threading.Timer(EXIT_WITHIN, _end)
         end.daemon = True
@@ -257,7 +266,7 @@ def run_worker(definition: ServiceDefinition, settings: ServiceSettings) -> None
     uvloop.run(work())
 
 
-def _pass_over_what_stays() -> None:
+def pass_over_what_stays() -> None:
     """Keep the garbage collector off what a process has loaded by its start: code, models and statements stay to its end."""
     gc.collect()
     gc.freeze()
