@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from http import HTTPStatus
 from types import TracebackType
 from typing import Any, Final, Self
@@ -20,6 +21,9 @@ __all__ = ["Actors"]
 AT_ONCE: Final = 12
 USERS: Final = ("handler", "marketer", "compliance")
 SYSTEM: Final = "mobile-bank"
+PATIENCE: Final = 60.0
+"""Seconds for which a busy suite is asked again: a service on a machine that has other work may be slow to answer."""
+_BUSY: Final = frozenset({HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE})
 
 
 class Actors:
@@ -85,6 +89,7 @@ class Actors:
         return self._by_number[source_id]
 
     async def _call(self, method: str, path: str, **options: Any) -> Any:
+        deadline = time.monotonic() + PATIENCE
         while True:
             async with self._http.request(method, f"/api/v1{path}", **options) as response:
                 try:
@@ -93,9 +98,9 @@ class Actors:
                     content = {}
                 if response.ok:
                     return content
-                if response.status != HTTPStatus.TOO_MANY_REQUESTS:
+                if response.status not in _BUSY or time.monotonic() > deadline:
                     break
-                wait = float(response.headers["Retry-After"])
+                wait = float(response.headers.get("Retry-After", "1"))
             await asyncio.sleep(wait)
         errors = "; ".join(f"{error['pointer']} {error['detail']}" for error in content.get("errors", ()))
         raise Failed(
