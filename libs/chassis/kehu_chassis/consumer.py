@@ -71,7 +71,7 @@ class Consumer:
         # There from the start: what Prometheus first sees as 1 has, for it, not risen.
         metrics.GAPS.labels(subscription=subscription.name)
         metrics.EVENT_DELAY.labels(subscription=subscription.name)
-        metrics.CONSUMER_STOPPED.labels(subscription=subscription.name)
+        metrics.CONSUMER_STOPPED.labels(subscription=subscription.name).set(0)
 
     def stop(self) -> None:
         """Finish the batch under way, commit, leave the group."""
