@@ -46,14 +46,14 @@ def _memory(pids: list[int]) -> float:
 
 
 def _processor(pids: list[int]) -> float:
-    """Seconds of processor time that all have used."""
+    """Seconds of processor time that all have used, and those of them that have ended, which their parents bear."""
     ticks = 0
     for pid in pids:
         try:
             fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
         except OSError:
             continue
-        ticks += int(fields[11]) + int(fields[12])
+        ticks += sum(map(int, fields[11:15]))
     return ticks / TICKS
 
 
