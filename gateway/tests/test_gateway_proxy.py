@@ -193,16 +193,22 @@ async def test_a_service_that_is_down_is_unavailable_and_the_others_answer(
         assert not app.runtime.resources.upstreams["complaints"]._breaker.allows()
 
 
-async def test_an_answer_cut_off_in_its_middle_does_not_look_whole(caller: httpx.AsyncClient, services: Any) -> None:
-    async def cut(request: web.Request) -> web.StreamResponse:
-        response = web.StreamResponse(headers={"Content-Length": "100000"})
+def breaking_off(status: int, *, promised: int, sent: int) -> Any:
+    """An answer that ends before its time."""
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse(status=status, headers={"Content-Length": str(promised)})
         await response.prepare(request)
-        await response.write(b"x" * 70_000)
+        await response.write(b"x" * sent)
         assert request.transport is not None
         request.transport.abort()
         return response
 
-    services.answers["/api/v1/tiers"] = cut
+    return answer
+
+
+async def test_an_answer_cut_off_in_its_middle_does_not_look_whole(caller: httpx.AsyncClient, services: Any) -> None:
+    services.answers["/api/v1/tiers"] = breaking_off(200, promised=100_000, sent=70_000)
     with pytest.raises(Exception, match=r"."):
         await caller.get("/api/v1/tiers")
 
@@ -210,15 +216,7 @@ async def test_an_answer_cut_off_in_its_middle_does_not_look_whole(caller: httpx
 async def test_a_short_answer_that_breaks_off_is_unavailable_so_that_the_write_is_sent_again(
     caller: httpx.AsyncClient, services: Any
 ) -> None:
-    async def cut(request: web.Request) -> web.StreamResponse:
-        response = web.StreamResponse(status=201, headers={"Content-Length": "1000"})
-        await response.prepare(request)
-        await response.write(b"x" * 700)
-        assert request.transport is not None
-        request.transport.abort()
-        return response
-
-    services.answers["/api/v1/complaints"] = cut
+    services.answers["/api/v1/complaints"] = breaking_off(201, promised=1_000, sent=700)
     response = await caller.post("/api/v1/complaints", json={})
     assert (response.status_code, response.json()["code"]) == (503, "service.unavailable")
     assert response.headers["retry-after"] == "2"
