@@ -146,6 +146,7 @@ timed_documents = st.one_of(
     ),
 )
 leaf_documents = st.one_of(attribute_documents, timed_documents)
+attribute_rules = attribute_documents.map(parse_rule)
 timed_rules = timed_documents.map(parse_rule)
 rules = st.recursive(
     leaf_documents,
@@ -228,6 +229,16 @@ IN_ONE_CURRENCY = _with_balances(("CNY", 60), ("CNY", 60))
 IN_TWO_CURRENCIES = _with_balances(("CNY", 60), ("USD", 60))
 AT_LEAST_100 = parse_rule({"type": "balance", "aggregate": "sum", "operator": ">=", "value": "100"})
 
+# Dates that a rule states itself stay what they are, on whatever day it is judged.
+SINCE_TODAY, BEFORE_TODAY, AMONG_DAYS = (
+    parse_rule({"type": "attribute", "name": "customer_since", **asked})
+    for asked in (
+        {"operator": "=", "value": str(TODAY)},
+        {"operator": "<", "value": str(TODAY)},
+        {"operator": "in", "values": ["2020-01-01", str(TODAY)]},
+    )
+)
+
 
 def test_amounts_in_two_currencies_do_not_add_up() -> None:
     assert evaluate(AT_LEAST_100, IN_ONE_CURRENCY, TODAY) is True
@@ -302,10 +313,13 @@ async def members_in_postgres(
     return {row["customer_id"] for row in over_all}, {row["customer_id"] for row in over_some}, facts
 
 
-@given(rule=st.one_of(timed_rules, rules), population=populations)
+@given(rule=st.one_of(attribute_rules, timed_rules, rules), population=populations)
 @example(rule=GOLD_OR_RICH, population=())
 @example(rule=AT_LEAST_100, population=(IN_ONE_CURRENCY,))
 @example(rule=AT_LEAST_100, population=(IN_TWO_CURRENCIES,))
+@example(rule=SINCE_TODAY, population=(IN_ONE_CURRENCY,))
+@example(rule=BEFORE_TODAY, population=(IN_ONE_CURRENCY,))
+@example(rule=AMONG_DAYS, population=(IN_ONE_CURRENCY,))
 @settings(
     max_examples=150,
     deadline=None,

@@ -44,7 +44,7 @@ Engine = Literal["postgres", "duckdb"]
 
 MONEY: Final = "decimal(20, 4)"
 _ORIGIN: Final = date(3000, 1, 1)
-"""The day that stands for any other while a rule is compiled; a rule itself states spans of days and no dates."""
+"""The day that stands for any other while a rule is compiled: every date that Ibis writes is told by its distance from it."""
 RELATIONS: Final[Mapping[str, Mapping[str, str]]] = {
     "subjects": {
         "customer_id": "uuid",
@@ -231,6 +231,9 @@ def _operand(rule: Any, value: Any, today: date) -> Any:
         return ibis.literal(today - timedelta(days=value))
     if isinstance(value, UUID):
         return ibis.literal(value, type="uuid")
+    if isinstance(value, date):
+        # As text, since it stays what it is whatever the day: other dates are measured from the day (`compile_rule`).
+        return ibis.literal(value.isoformat()).cast("date")
     return ibis.literal(str(value) if isinstance(value, str) else value)
 
 
