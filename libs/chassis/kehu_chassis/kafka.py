@@ -108,7 +108,9 @@ class Kafka:
             enable_auto_commit=False,
             auto_offset_reset="earliest",
             max_poll_records=max_batch,
-            fetch_max_wait_ms=1_000,
+            fetch_max_wait_ms=2_000,
+            # How often the client looks over all its partitions although nothing has happened.
+            consumer_timeout_ms=1_000,
             session_timeout_ms=int(self.session_timeout * 1000),
             heartbeat_interval_ms=int(self.session_timeout * 200),
             metadata_max_age_ms=60_000,
