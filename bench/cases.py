@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any, Final
 from uuid import UUID, uuid4
 
+from fastapi.routing import APIRoute
+
 from bench.customers import message, state
 from bench.house import House
 from bench.statements import RecordedDatabase, Recording
@@ -176,6 +178,12 @@ async def register(house: House, case: Case, customer_id: UUID) -> None:
     await database.close()
 
 
+def _endpoint_of_list(case: Case) -> str:
+    routes = (route for router in case.definition.routers for route in router.routes if isinstance(route, APIRoute))
+    (listing,) = (route for route in routes if route.path == case.collection and "GET" in (route.methods or ()))
+    return f"{listing.endpoint.__module__}:{listing.endpoint.__qualname__}"
+
+
 async def prepare(house: House, case: Case) -> Prepared:
     """Migrate a service, write a page of rows through it, and record one request of each kind."""
     schema = case.definition.schema
@@ -189,7 +197,9 @@ async def prepare(house: House, case: Case) -> Prepared:
     one = f"{case.models}:{case.one_model}"
     write = Recording("POST", case.collection, one, body_model=f"{case.models}:{case.body_model}")
     read = Recording("GET", f"{case.collection}/{{thing_id}}", one)
-    listed = Recording("GET", case.collection, f"{case.models}:{case.summary_model}[]")
+    listed = Recording(
+        "GET", case.collection, f"{case.models}:{case.summary_model}[]", endpoint=_endpoint_of_list(case)
+    )
     try:
         async with open_test_app(case.definition, database=database, settings=settings, clock=SystemClock()) as app:
             client = await app.client(*case.roles, staff_id=case.staff_id)

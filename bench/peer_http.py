@@ -1,13 +1,14 @@
 """The peer of the HTTP benchmarks: one file of FastAPI and asyncpg, as a good programmer would write it without a house.
 
 It verifies the token once and remembers it, begins a transaction in the caller's scope, sends PostgreSQL the very statements
-that the service sends (recorded from it), takes bodies and gives answers through the service's own models, commits before the
-answer leaves, writes an access line and counts. It neither seals nor opens personal data, checks no permission, decides
+that the service sends (recorded from it), takes bodies and gives answers through the service's own models, reads the query
+parameters that the service's lists have, commits before the answer leaves, writes an access line and counts. It neither seals nor opens personal data, checks no permission, decides
 nothing and shapes no problem; so the ratio is the price of all of that.
 """
 
 from __future__ import annotations
 
+import inspect
 import json
 import os
 import pickle
@@ -25,7 +26,9 @@ import httpx
 import jwt
 import structlog
 import uvicorn
+from asyncpg.pgproto.pgproto import UUID as DriverUUID  # noqa: N811  a subclass of the standard one
 from fastapi import Depends, FastAPI, Header, Request
+from fastapi.dependencies.utils import get_dependant
 from prometheus_client import Counter, Histogram
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -133,12 +136,12 @@ def transaction(opening: str) -> Callable[..., AsyncIterator[asyncpg.Connection]
     return begun
 
 
-def reading(recorded: Recording, answer: Any) -> Callable[..., Any]:
-    """The route of a read: the same statements, the answer through the response model."""
+def reading(recorded: Recording, answer: Any) -> Any:
+    """The route of a read: the same statements, the answer through the response model; the query it is asked by was read."""
     said = recorded.statements[1:]
 
-    async def read(request: Request, tx: asyncpg.Connection) -> Any:
-        del request
+    async def read(request: Request, tx: asyncpg.Connection, **query: Any) -> Any:
+        del request, query
         for statement in said:
             rows = await getattr(tx, statement.method)(statement.sql, *statement.arguments)
             if statement.method == "fetch":
@@ -149,7 +152,7 @@ def reading(recorded: Recording, answer: Any) -> Callable[..., Any]:
     return read
 
 
-def writing(recorded: Recording, answer: Any) -> Callable[..., Any]:
+def writing(recorded: Recording, answer: Any) -> Any:
     """The route of a write: the same statements with ids, digests and numbers of its own."""
     said = recorded.statements[1:]
 
@@ -171,22 +174,55 @@ def model_of(name: str) -> Any:
     return Page.__class_getitem__(model) if name.endswith("[]") else model
 
 
+def as_rows_come(value: Any) -> Any:
+    """The same with ids as the driver makes them."""
+    match value:
+        case dict():
+            return {name: as_rows_come(item) for name, item in value.items()}
+        case list():
+            return [as_rows_come(item) for item in value]
+        case UUID():
+            return DriverUUID(value.bytes)
+    return value
+
+
+def query_of(endpoint: str, template: str) -> list[inspect.Parameter]:
+    """The query parameters of the service's own function, with all that they ask of a value."""
+    module, _, name = endpoint.partition(":")
+    own = get_dependant(path=template, call=getattr(import_module(module), name))
+    return [
+        inspect.Parameter(
+            field.name,
+            inspect.Parameter.KEYWORD_ONLY,
+            default=field.field_info,
+            annotation=field.field_info.annotation,
+        )
+        for found in (own, *own.dependencies)
+        for field in found.query_params
+    ]
+
+
 def serve(recordings: list[Recording]) -> None:
     """A route for each recording."""
     for recorded in recordings:
         answer_model = model_of(recorded.answer_model)
         # As rows come: ids, dates and numbers, not their texts.
-        answer = answer_model.model_validate(recorded.answer).model_dump()
+        answer = as_rows_come(answer_model.model_validate(recorded.answer).model_dump())
         tx = Annotated[asyncpg.Connection, Depends(transaction(recorded.statements[0].sql), scope="function")]
         route = (writing if recorded.body_model else reading)(recorded, answer)
-        route.__annotations__["tx"] = tx
         if recorded.body_model:
             route.__annotations__ |= {
                 "body": model_of(recorded.body_model),
+                "tx": tx,
                 "idempotency_key": Annotated[str, Header(max_length=255)],
             }
         else:
-            route.__annotations__["request"] = Request
+            own = [
+                inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, annotation=kind)
+                for name, kind in (("request", Request), ("tx", tx))
+            ]
+            query = query_of(recorded.endpoint, recorded.template) if recorded.endpoint else []
+            route.__signature__ = inspect.Signature([*own, *query])
         app.add_api_route(
             recorded.template,
             route,

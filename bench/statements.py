@@ -37,6 +37,8 @@ class Recording:
     template: str
     answer_model: str
     body_model: str | None = None
+    endpoint: str | None = None
+    """Whose query parameters the request may have."""
     statements: list[Statement] = field(default_factory=list)
     status: int = 200
     answer: Any = None
