@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime
 from typing import Any, Literal
-from uuid import UUID
 
-from kehu_chassis.schemas import Out
+from kehu_chassis.schemas import Id, Out
 
 __all__ = ["OverviewOut", "SectionOut", "SectionsOut"]
 
@@ -37,5 +36,5 @@ class SectionsOut(Out):
 class OverviewOut(Out):
     """All that the bank knows of a customer and the caller may see."""
 
-    customer_id: UUID
+    customer_id: Id
     sections: SectionsOut

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from datetime import datetime
-from uuid import UUID
 
-from kehu_chassis.schemas import Out
+from kehu_chassis.schemas import Id, Out
 
 __all__ = ["SessionOut"]
 
@@ -20,6 +19,6 @@ class SessionOut(Out):
     name: str
     roles: list[str]
     permissions: list[str]
-    staff_id: UUID | None
+    staff_id: Id | None
     csrf_token: str
     business_time: datetime

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from datetime import datetime
 from typing import Annotated, Literal
-from uuid import UUID
 
 from pydantic import Field
 
-from kehu_chassis.schemas import In, Line, Out
+from kehu_chassis.schemas import Id, In, Line, Out
 
 __all__ = ["DeliveryOut", "DeliveryState", "SecretOut", "WebhookChangeIn", "WebhookIn", "WebhookOut"]
 
@@ -37,7 +36,7 @@ class WebhookChangeIn(In):
 class WebhookOut(Out):
     """A registered endpoint, with how many messages wait for it and how many were given up."""
 
-    webhook_id: UUID
+    webhook_id: Id
     name: str
     url: str
     event_types: list[str]
@@ -61,8 +60,8 @@ class SecretOut(Out):
 class DeliveryOut(Out):
     """A message to an endpoint. Its content is not shown; `last_error` is a kind of failure, not what was answered."""
 
-    delivery_id: UUID
-    event_id: UUID
+    delivery_id: Id
+    event_id: Id
     type: str
     state: DeliveryState
     attempts: int

@@ -19,7 +19,7 @@ from kehu_chassis.auth import Principal
 from kehu_chassis.database import Transaction
 from kehu_chassis.paging import PageQuery, PageRows, keyset, page_rows
 from kehu_chassis.problems import FieldProblem, ValidationProblem
-from kehu_chassis.schemas import Moment, Out
+from kehu_chassis.schemas import Id, Moment, Out
 
 __all__ = ["AuditFilter", "AuditQuery", "AuditRowOut", "audit_rows", "search"]
 
@@ -35,11 +35,11 @@ class AuditRowOut(Out):
     until it is sealed.
     """
 
-    audit_id: UUID
+    audit_id: Id
     at: datetime
     recorded_at: datetime
     actor: str
-    staff_id: UUID | None
+    staff_id: Id | None
     action: str
     resource_type: str
     resource_id: str

@@ -61,19 +61,20 @@ class Decryption(Exception):
     """A ciphertext does not open: another key, another place (aad), or damaged. Tells nothing of the content."""
 
 
-@dataclass(frozen=True, slots=True)
+# Keys are not frozen: a list makes two for each of its rows, and frozen ones take three times as long to make.
+@dataclass(slots=True)
 class DataKey:
-    """A party's key in clear; lives in memory only."""
+    """A party's key in clear; lives in memory only, and is not changed once made."""
 
     value: bytes = field(repr=False)
     cipher: AESGCM = field(init=False, repr=False, compare=False)
     """Made ready once: a party has several values, all under its one key."""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "cipher", AESGCM(self.value))
+        self.cipher = AESGCM(self.value)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class WrappedKey:
     """A data key as it is stored: which KEK wrapped it, and the wrapped bytes."""
 

@@ -36,6 +36,7 @@ from kehu_chassis import idempotency
 from kehu_chassis.auth import Principal
 from kehu_chassis.database import Transaction
 from kehu_chassis.definition import Runtime
+from kehu_chassis.paging import page_query
 from kehu_chassis.problems import (
     BodyTooLarge,
     Forbidden,
@@ -297,29 +298,41 @@ def _refuse_encoding(request: Request) -> None:
 
 def _fill_own_parameters(dependant: Dependant) -> None:
     # FastAPI resolves each dependency as if it had parameters of its own, which is a tenth of a simple request for each.
-    # Ours need the request alone, so the route's function is given them directly; all others stay as they are.
-    own = {
-        found.name: found.call for found in dependant.dependencies if found.call and found.name and _is_own(found.call)
-    }
+    # Ours need the request and a page's query alone, so the route reads that query with its own and its function is given
+    # them directly; all others stay as they are.
+    own: list[tuple[str, Callable[..., Awaitable[Any]], tuple[str, ...]]] = []
+    query, others = [*dependant.query_params], []
+    for found in dependant.dependencies:
+        if found.name and found.call and _is_own(found.call):
+            own.append((found.name, found.call, tuple(field.name for field in found.query_params)))
+            query += found.query_params
+        else:
+            others.append(found)
     function = dependant.call
     if not own or function is None or not inspect.iscoroutinefunction(function):
         return
     endpoint: Callable[..., Awaitable[Any]] = function
-    dependant.dependencies = [found for found in dependant.dependencies if found.name not in own]
+    dependant.query_params, dependant.dependencies = query, others
     wanted = dependant.request_param_name
     name = dependant.request_param_name = wanted or "request_of_route"
 
     async def run(**values: Any) -> Any:
         request = values[name] if wanted else values.pop(name)
-        for parameter, provide in own.items():
-            values[parameter] = await provide(request)
+        for parameter, provide, taken in own:
+            values[parameter] = await provide(request, **{field: values.pop(field) for field in taken})
         return await endpoint(**values)
 
     dependant.call = run
 
 
 def _is_own(call: Any) -> bool:
-    return isinstance(call, Requirement) or call in {*_TRANSACTIONS, business_now, resources, current_principal}
+    return isinstance(call, Requirement) or call in {
+        *_TRANSACTIONS,
+        business_now,
+        resources,
+        current_principal,
+        page_query,
+    }
 
 
 def _limited(request: Request, settings: ServiceSettings) -> Request:

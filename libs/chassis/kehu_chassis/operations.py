@@ -19,7 +19,7 @@ from kehu_chassis.database import Transaction
 from kehu_chassis.http import Now, Tx, WritingTx, requires, router
 from kehu_chassis.paging import CursorQuery, Page, PageRows, keyset, page_rows
 from kehu_chassis.problems import Conflict, NotFound, problems
-from kehu_chassis.schemas import In, Line, Out
+from kehu_chassis.schemas import Id, In, Line, Out
 from kehu_contracts.access import Permission
 
 __all__ = ["HealthOut", "operations_routes", "request_resume", "service_health"]
@@ -88,7 +88,7 @@ class HealthOut(Out):
 class DeadLetterOut(Out):
     """A message that could not be handled."""
 
-    dead_letter_id: UUID
+    dead_letter_id: Id
     subscription: str
     state: Literal["open", "redrive", "skip", "redriven", "skipped"]
     reason: str
@@ -96,7 +96,7 @@ class DeadLetterOut(Out):
     died_at: datetime
     settled_at: datetime | None
     settled_by: str | None
-    id: UUID
+    id: Id
     type: str
     topic: str
     partition: int

@@ -18,14 +18,17 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 from hashlib import blake2b
-from typing import Annotated, Any, Final, Generic, TypedDict, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Final, Generic, TypedDict, TypeVar
 from uuid import UUID
 
 from fastapi import Depends, Query, Request
 from pydantic import BaseModel
-from sqlalchemy import ColumnElement, Select, tuple_
+from sqlalchemy import ColumnElement, Integer, Select, bindparam, tuple_
 
 from kehu_chassis.problems import ValidationProblem
+
+if TYPE_CHECKING:
+    from kehu_chassis.database import Record, Transaction
 
 __all__ = [
     "MAX_LIMIT",
@@ -34,9 +37,11 @@ __all__ = [
     "Page",
     "PageQuery",
     "PageRows",
+    "Pages",
     "decode_cursor",
     "encode_cursor",
     "keyset",
+    "page_query",
     "page_rows",
 ]
 
@@ -125,14 +130,48 @@ def keyset(
 
     One row more than the page holds is asked for: it tells whether another page follows.
     """
-    ordered = statement.order_by(*(column.desc() if descending else column.asc() for column in columns))
+    bound = None
     if page.after is not None:
         if len(page.after) != len(columns):
             raise BadCursor
-        key = tuple_(*columns)
         bound = tuple_(*page.after, types=[column.type for column in columns])
+    return _cut_out(statement, columns, bound, page.limit + 1, descending=descending)
+
+
+class Pages:
+    """The pages of a list whose statement does not vary: what `keyset` makes for each call is made once.
+
+    _CASES = Pages(select(cases), (cases.c.received_at, cases.c.id), descending=True)
+    rows = await _CASES.read(tx, page)
+    """
+
+    def __init__(
+        self, statement: Select[Any], columns: Sequence[ColumnElement[Any]], *, descending: bool = False
+    ) -> None:
+        self._after = [f"page_after_{number}" for number in range(len(columns))]
+        bound = tuple_(*(bindparam(name, type_=column.type) for name, column in zip(self._after, columns, strict=True)))
+        most = bindparam("page_most", type_=Integer)
+        self._first = _cut_out(statement, columns, None, most, descending=descending)
+        self._later = _cut_out(statement, columns, bound, most, descending=descending)
+
+    async def read(self, tx: Transaction, page: PageQuery, parameters: Mapping[str, Any] | None = None) -> list[Record]:
+        """The rows of a page, and one more if another follows; `parameters` fill the statement's own `bindparam`s."""
+        given = {"page_most": page.limit + 1, **(parameters or {})}
+        if page.after is None:
+            return await tx.all(self._first, given)
+        if len(page.after) != len(self._after):
+            raise BadCursor
+        return await tx.all(self._later, {**given, **dict(zip(self._after, page.after, strict=True))})
+
+
+def _cut_out(
+    statement: Select[Any], columns: Sequence[ColumnElement[Any]], bound: Any, most: Any, *, descending: bool
+) -> Select[Any]:
+    ordered = statement.order_by(*(column.desc() if descending else column.asc() for column in columns))
+    if bound is not None:
+        key = tuple_(*columns)
         ordered = ordered.where(key < bound if descending else key > bound)
-    return ordered.limit(page.limit + 1)
+    return ordered.limit(most)
 
 
 def page_rows(rows: Sequence[Mapping[str, Any]], page: PageQuery, key: Sequence[str]) -> PageRows:
@@ -150,7 +189,7 @@ async def page_query(
 ) -> PageQuery:
     """Read `cursor` and `limit`; the other parameters of the query are the list's filters."""
     filters = sorted((name, value) for name, value in request.query_params.multi_items() if name not in _OWN)
-    shape = json.dumps([request.url.path, filters], ensure_ascii=False)
+    shape = json.dumps([request.scope["path"], filters], ensure_ascii=False)
     after = None if cursor is None else decode_cursor(cursor, shape=shape)
     return PageQuery(limit=limit, after=after, shape=shape)
 

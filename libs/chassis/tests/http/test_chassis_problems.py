@@ -4,20 +4,22 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 import pytest
+from asyncpg.pgproto.pgproto import UUID as DriverUUID  # noqa: N811  a subclass of the standard one
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
-from sqlalchemy import Column, Integer, MetaData, Table, Text, select
+from sqlalchemy import Column, Integer, MetaData, Select, Table, Text, select
 from sqlalchemy.dialects import postgresql
 
+from kehu_chassis.database import Transaction
 from kehu_chassis.errors import language_of
-from kehu_chassis.paging import BadCursor, PageQuery, decode_cursor, encode_cursor, keyset, page_rows
+from kehu_chassis.paging import BadCursor, PageQuery, Pages, decode_cursor, encode_cursor, keyset, page_rows
 from kehu_chassis.problems import Conflict, NotFound, Problem, ValidationProblem, problem_body, problems
-from kehu_chassis.schemas import Day, In, Line, Moment, Out
+from kehu_chassis.schemas import Day, Id, In, Line, Moment, Out
 
 
 def test_a_problem_is_told_in_both_languages() -> None:
@@ -122,7 +124,10 @@ things = Table("things", MetaData(), Column("a", Text), Column("b", Integer))
 
 
 def _sql(page: PageQuery, *, descending: bool) -> str:
-    statement = keyset(select(things.c.a), (things.c.a, things.c.b), page, descending=descending)
+    return _text(keyset(select(things.c.a), (things.c.a, things.c.b), page, descending=descending))
+
+
+def _text(statement: Select[Any]) -> str:
     dialect = postgresql.dialect()  # type: ignore[no-untyped-call]  # SQLAlchemy leaves it so.
     return str(statement.compile(dialect=dialect, compile_kwargs={"literal_binds": True}))
 
@@ -136,6 +141,35 @@ def test_a_page_is_cut_by_the_whole_sort_key_in_its_direction() -> None:
     assert "LIMIT 6" in descending
 
 
+class Listener:
+    """A transaction that notes what it is asked instead of answering."""
+
+    sql = ""
+
+    async def all(self, statement: Select[Any], given: dict[str, Any]) -> list[Any]:
+        self.sql = _text(statement.params(given))
+        return []
+
+
+@pytest.mark.parametrize("descending", [False, True])
+@pytest.mark.parametrize("after", [None, ("x", 1)])
+async def test_pages_made_once_are_those_that_are_made_for_each_call(
+    after: tuple[str, int] | None, *, descending: bool
+) -> None:
+    page, listener = PageQuery(limit=5, after=after), Listener()
+    pages = Pages(select(things.c.a), (things.c.a, things.c.b), descending=descending)
+    await pages.read(cast("Transaction", listener), page)
+    assert listener.sql == _sql(page, descending=descending)
+
+
+async def test_pages_refuse_a_cursor_with_another_sort_key() -> None:
+    listener = Listener()
+    pages = Pages(select(things.c.a), (things.c.a, things.c.b))
+    with pytest.raises(BadCursor):
+        await pages.read(cast("Transaction", listener), PageQuery(after=("x",)))
+    assert not listener.sql
+
+
 def test_the_row_beyond_the_page_gives_the_cursor_and_is_not_shown() -> None:
     rows = [{"a": "x", "b": 1}, {"a": "y", "b": 2}, {"a": "z", "b": 3}]
     page = page_rows(rows, PageQuery(limit=2, shape="s"), ("a", "b"))
@@ -143,6 +177,20 @@ def test_the_row_beyond_the_page_gives_the_cursor_and_is_not_shown() -> None:
     assert page["next_cursor"] is not None
     assert decode_cursor(page["next_cursor"], shape="s") == ("y", 2)
     assert page_rows(rows[:2], PageQuery(limit=2), ("a", "b"))["next_cursor"] is None
+
+
+class Pair(Out):
+    one: Id
+    other: Id | None
+
+
+def test_an_id_is_written_alike_whoever_made_it() -> None:
+    written = "0192f0c1-2d3e-7abc-8def-0123456789ab"
+    pair = Pair(one=UUID(written), other=DriverUUID(written))
+    assert pair.model_dump_json() == f'{{"one":"{written}","other":"{written}"}}'
+    assert pair.model_dump() == {"one": UUID(written), "other": UUID(written)}
+    one = Pair.model_json_schema(mode="serialization")["properties"]["one"]
+    assert one == {"type": "string", "format": "uuid", "title": "One"}
 
 
 class Inner(In):

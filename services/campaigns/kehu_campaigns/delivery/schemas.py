@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from datetime import datetime
-from uuid import UUID
 
-from kehu_chassis.schemas import Out
+from kehu_chassis.schemas import Id, Out
 from kehu_contracts.codes import Channel, DeliveryState
 
 __all__ = ["MessageOut"]
@@ -14,15 +13,15 @@ __all__ = ["MessageOut"]
 class MessageOut(Out):
     """A message on its way. Neither address nor text is kept."""
 
-    id: UUID
-    campaign_id: UUID
-    customer_id: UUID
-    decision_id: UUID
+    id: Id
+    campaign_id: Id
+    customer_id: Id
+    decision_id: Id
     channel: Channel
     state: DeliveryState
     failure: str | None
-    unit_id: UUID | None
-    rm_id: UUID | None
+    unit_id: Id | None
+    rm_id: Id | None
     queued_at: datetime
     sent_at: datetime | None
     delivered_at: datetime | None

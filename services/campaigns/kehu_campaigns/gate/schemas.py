@@ -7,7 +7,7 @@ from typing import Literal
 from uuid import UUID
 
 from kehu_campaigns.gate.rules import Reason
-from kehu_chassis.schemas import In, Out
+from kehu_chassis.schemas import Id, In, Out
 from kehu_contracts.codes import Channel, DecisionOutcome, Purpose
 
 __all__ = ["ContactDecisionIn", "ContactDecisionOut", "DecisionOut"]
@@ -25,8 +25,8 @@ class ContactDecisionIn(In):
 class ContactDecisionOut(Out):
     """What the gate says of it now. Nothing was written: a campaign's own decision is made when it sends."""
 
-    customer_id: UUID
-    campaign_id: UUID | None
+    customer_id: Id
+    campaign_id: Id | None
     purpose: Purpose
     channel: Channel
     outcome: DecisionOutcome
@@ -39,10 +39,10 @@ class ContactDecisionOut(Out):
 class DecisionOut(Out):
     """The one decision about a member of an audience."""
 
-    id: UUID
-    campaign_id: UUID
-    customer_id: UUID
-    survivor_id: UUID
+    id: Id
+    campaign_id: Id
+    customer_id: Id
+    survivor_id: Id
     purpose: Purpose
     channel: Channel
     outcome: DecisionOutcome

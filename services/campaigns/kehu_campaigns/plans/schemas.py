@@ -11,7 +11,7 @@ from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from kehu_campaigns.plans.rules import CampaignState
-from kehu_chassis.schemas import CodeText, In, Line, Moment, Narrative, Out
+from kehu_chassis.schemas import CodeText, Id, In, Line, Moment, Narrative, Out
 from kehu_contracts.codes import Channel, Purpose
 
 __all__ = ["AudienceIn", "AudienceOut", "CampaignChangeIn", "CampaignIn", "CampaignOut", "RejectionIn", "ReviewIn"]
@@ -95,21 +95,21 @@ class RejectionIn(In):
 class AudienceOut(Out):
     """Whom a campaign is for."""
 
-    any_of: list[UUID]
-    all_of: list[UUID]
-    none_of: list[UUID]
-    customers_of_unit_id: UUID | None
+    any_of: list[Id]
+    all_of: list[Id]
+    none_of: list[Id]
+    customers_of_unit_id: Id | None
 
 
 class CampaignOut(Out):
     """A campaign as it stands."""
 
-    id: UUID
+    id: Id
     code: str
     name: str
     objective: str
     state: CampaignState
-    unit_id: UUID
+    unit_id: Id
     purpose: Purpose
     channel: Channel
     product_code: str
@@ -124,7 +124,7 @@ class CampaignOut(Out):
     makers: list[str]
     reviewer: str | None
     review_note: str | None
-    rule_versions: Annotated[dict[UUID, int] | None, Field(description="Rule version of each segment at the approval")]
+    rule_versions: Annotated[dict[Id, int] | None, Field(description="Rule version of each segment at the approval")]
     audience_size: int | None
     created_at: datetime
     submitted_at: datetime | None

@@ -5,13 +5,12 @@ from __future__ import annotations
 from datetime import datetime
 from decimal import Decimal
 from typing import Annotated
-from uuid import UUID
 
 from pydantic import Field
 
 from kehu_campaigns.gate.rules import Reason
 from kehu_campaigns.plans.rules import CampaignState
-from kehu_chassis.schemas import Out
+from kehu_chassis.schemas import Id, Out
 from kehu_contracts.codes import Channel, DecisionOutcome, DeliveryState
 
 __all__ = ["ArmOut", "CreditOut", "CustomerCampaignOut", "CustomerCampaignsOut", "FunnelOut"]
@@ -40,7 +39,7 @@ class ArmOut(Out):
 class CreditOut(Out):
     """What one unit or relationship manager is credited with. Without an id: nobody was responsible."""
 
-    holder_id: UUID | None
+    holder_id: Id | None
     conversions: int
     share: Annotated[Decimal, Field(description="Percent; the shares of a list sum to 100")]
 
@@ -55,7 +54,7 @@ class AmountOut(Out):
 class FunnelOut(Out):
     """A campaign from audience to conversion."""
 
-    campaign_id: UUID
+    campaign_id: Id
     state: CampaignState
     audience: int
     decided: int
@@ -77,12 +76,12 @@ class FunnelOut(Out):
 class CustomerCampaignOut(Out):
     """One campaign as one customer met it."""
 
-    campaign_id: UUID
+    campaign_id: Id
     code: str
     name: str
     state: CampaignState
     channel: Channel
-    customer_id: UUID
+    customer_id: Id
     frozen_at: datetime
     outcome: DecisionOutcome | None
     reason: Reason | None

@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, Select, and_, bindparam, func, or_, select
 from sqlalchemy.sql.selectable import NamedFromClause
 
 from kehu_chassis.database import Record, Transaction
-from kehu_chassis.paging import PageQuery, PageRows, keyset, page_rows
+from kehu_chassis.paging import PageQuery, PageRows, Pages, keyset, page_rows
 from kehu_chassis.scope import scope_staff, scope_subjects, scope_units, within_scope
 from kehu_complaints.cases.tables import complaint_history, complaints
 from kehu_complaints.clocks.tables import complaint_clocks
@@ -80,7 +80,10 @@ _LOCK: Final = (
     .where(complaints.c.complaint_id == bindparam("complaint_id"), within_scope(complaints.c.unit_id))
     .with_for_update()
 )
-_HISTORY: Final = select(complaint_history).where(complaint_history.c.complaint_id == bindparam("complaint_id"))
+_HISTORY: Final = Pages(
+    select(complaint_history).where(complaint_history.c.complaint_id == bindparam("complaint_id")),
+    (complaint_history.c.position,),
+)
 _STAFF_UNIT: Final = select(scope_staff.c.unit_id).where(
     scope_staff.c.staff_id == bindparam("staff_id"), scope_staff.c.active
 )
@@ -184,8 +187,8 @@ async def open_count(tx: Transaction, customer_ids: Sequence[UUID]) -> int:
 
 async def history_of(tx: Transaction, complaint_id: UUID, page: PageQuery) -> PageRows:
     """The history of a case, oldest first. The caller has found the case in its scope."""
-    found = keyset(_HISTORY, (complaint_history.c.position,), page)
-    return page_rows(await tx.all(found, {"complaint_id": complaint_id}), page, ("position",))
+    rows = await _HISTORY.read(tx, page, {"complaint_id": complaint_id})
+    return page_rows(rows, page, ("position",))
 
 
 async def customer_unit(tx: Transaction, customer_id: UUID) -> Record | None:

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from pydantic import Field
 
-from kehu_chassis.schemas import CodeText, In, Moment, Narrative, Out
+from kehu_chassis.schemas import CodeText, Id, In, Moment, Narrative, Out
 from kehu_complaints.cases.data import OTHER
 from kehu_complaints.cases.rules import Kind
 from kehu_contracts.codes import Channel, ComplaintAction, ComplaintState
@@ -134,15 +134,15 @@ class DeadlineOut(Out):
 class ComplaintSummaryOut(Out):
     """A case without what was said in it."""
 
-    complaint_id: UUID
+    complaint_id: Id
     complaint_number: str
     kind: Kind
     state: ComplaintState
     channel: Channel
     category: str
-    customer_id: Annotated[UUID | None, Field(description="As the complaint came in, before any merge")]
-    unit_id: UUID
-    handler_id: UUID | None
+    customer_id: Annotated[Id | None, Field(description="As the complaint came in, before any merge")]
+    unit_id: Id
+    handler_id: Id | None
     received_at: datetime
     open: Annotated[bool, Field(description="Whether marketing to the customer has to stop")]
     overdue: Annotated[bool, Field(description="Whether the statutory clock ran out before the complainant was told")]
@@ -154,7 +154,7 @@ class ComplaintOut(ComplaintSummaryOut):
     """A case."""
 
     narrative: Annotated[str | None, Field(description="Withheld from the person complained about")]
-    accused_staff_id: UUID | None
+    accused_staff_id: Id | None
     outcome: Literal["upheld", "partly_upheld", "not_upheld"] | None
     possible_actions: list[ComplaintAction]
     changed_at: datetime
@@ -173,7 +173,7 @@ class HistoryEntryOut(Out):
     at: datetime
     recorded_at: datetime
     actor: str
-    staff_id: UUID | None
+    staff_id: Id | None
     details: dict[str, Any]
     note: str | None
 

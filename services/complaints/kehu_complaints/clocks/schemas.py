@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from datetime import date, datetime
 from typing import Annotated, Literal
-from uuid import UUID
 
 from pydantic import Field
 
-from kehu_chassis.schemas import Out
+from kehu_chassis.schemas import Id, Out
 from kehu_complaints.clocks.model import EntryKind, Unit
 from kehu_contracts.access import Permission
 
@@ -31,7 +30,7 @@ class LedgerEntryOut(Out):
     code: Annotated[str | None, Field(description="Which extension, or on which ground a pause")]
     recorded_at: datetime
     actor: str
-    staff_id: UUID | None
+    staff_id: Id | None
 
 
 class RulesOut(Out):
@@ -101,7 +100,7 @@ class ClockReadingOut(Out):
 class ClockOut(Out):
     """The clocks of a case with the ledger that proves them; both are empty for what is no complaint."""
 
-    complaint_id: UUID
+    complaint_id: Id
     complaint_number: str
     as_of: datetime
     clocks: list[ClockReadingOut]

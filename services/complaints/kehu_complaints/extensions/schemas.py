@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from datetime import datetime
 from typing import Annotated, Literal
-from uuid import UUID
 
 from pydantic import Field
 
-from kehu_chassis.schemas import CodeText, In, Moment, Narrative, Out
+from kehu_chassis.schemas import CodeText, Id, In, Moment, Narrative, Out
 from kehu_contracts.codes import Channel
 
 __all__ = ["ApprovalIn", "ExtensionIn", "ExtensionListOut", "ExtensionOut", "NoticeIn", "RefusalIn"]
@@ -43,8 +42,8 @@ class RefusalIn(In):
 class ExtensionOut(Out):
     """An extension that was asked for. Only one in effect moves the due date."""
 
-    extension_id: UUID
-    complaint_id: UUID
+    extension_id: Id
+    complaint_id: Id
     code: str
     state: Literal["requested", "approved", "refused", "in_effect"]
     reason: Annotated[str | None, Field(description="Withheld from the person complained about")]

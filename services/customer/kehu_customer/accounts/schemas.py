@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from datetime import date, datetime
 from decimal import Decimal
-from uuid import UUID
 
-from kehu_chassis.schemas import Out
+from kehu_chassis.schemas import Id, Out
 from kehu_contracts.codes import HolderRole, ProductClass, TransactionKind
 
 __all__ = ["AccountOut", "BalanceOut", "TransactionOut"]
@@ -25,20 +24,20 @@ class BalanceOut(Out):
 class AccountOut(Out):
     """What a customer holds, as the core last stated it: an account, a card, a loan, a standing order."""
 
-    id: UUID
+    id: Id
     source: str
     source_id: str
     product_class: ProductClass
     product_code: str
     currency: str
-    parent_account_id: UUID | None
+    parent_account_id: Id | None
     unit_code: str
     opened_on: date
     closed_on: date | None
     amount: Decimal | None
     term_months: int | None
     status_code: str | None
-    holder_customer_id: UUID
+    holder_customer_id: Id
     holder_role: HolderRole
     counts: bool
     as_of: datetime
@@ -48,8 +47,8 @@ class AccountOut(Out):
 class TransactionOut(Out):
     """A movement as the core posted it. `amount` is positive; `kind` gives its direction."""
 
-    id: UUID
-    account_id: UUID
+    id: Id
+    account_id: Id
     kind: TransactionKind
     amount: Decimal
     currency: str

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from pydantic import Field, StringConstraints
 
-from kehu_chassis.schemas import In, Line, Moment, Out
+from kehu_chassis.schemas import Id, In, Line, Moment, Out
 from kehu_contracts.codes import Channel, ConsentStatus, Purpose
 from kehu_customer.consents.rules import LawfulBasis, Verdict
 
@@ -35,10 +35,10 @@ class ConsentIn(In):
 class ConsentOut(Out):
     """An entry of the ledger."""
 
-    id: UUID
+    id: Id
     purpose: Purpose
     channel: Channel
-    contact_point_id: UUID | None
+    contact_point_id: Id | None
     status: ConsentStatus
     lawful_basis: LawfulBasis
     notice_version: str
@@ -59,10 +59,10 @@ class ContactResolutionIn(In):
 class ContactResolutionOut(Out):
     """The verdict on one customer. Only an allowed one has a contact value, and none where the channel needs none."""
 
-    customer_id: UUID
+    customer_id: Id
     verdict: Verdict
-    survivor_id: UUID | None
-    contact_point_id: UUID | None
+    survivor_id: Id | None
+    contact_point_id: Id | None
     contact_value: str | None
     language: str | None
 

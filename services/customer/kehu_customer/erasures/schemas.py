@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from datetime import datetime
 from typing import Annotated
-from uuid import UUID
 
 from pydantic import Field
 
-from kehu_chassis.schemas import In, Line, Out
+from kehu_chassis.schemas import Id, In, Line, Out
 
 __all__ = ["ErasureIn", "ErasureOut"]
 
@@ -22,5 +21,5 @@ class ErasureIn(In):
 class ErasureOut(Out):
     """What was erased: the customer, with all that were merged into it."""
 
-    customer_ids: list[UUID]
+    customer_ids: list[Id]
     erased_at: datetime

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from pydantic import Field
 
-from kehu_chassis.schemas import In, Line, Out
+from kehu_chassis.schemas import Id, In, Line, Out
 
 __all__ = ["MergeIn", "MergeOut", "UndoIn"]
 
@@ -32,9 +32,9 @@ class UndoIn(In):
 class MergeOut(Out):
     """A merge; `undone_at` is empty while it stands."""
 
-    id: UUID
-    customer_id: UUID
-    survivor_id: UUID
+    id: Id
+    customer_id: Id
+    survivor_id: Id
     reason: str
     merged_by: str
     merged_at: datetime

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from datetime import datetime
-from uuid import UUID
 
-from kehu_chassis.schemas import Out
+from kehu_chassis.schemas import Id, Out
 from kehu_contracts.codes import UnitKind
 
 __all__ = ["StaffOut", "UnitOut"]
@@ -14,11 +13,11 @@ __all__ = ["StaffOut", "UnitOut"]
 class UnitOut(Out):
     """A unit as the bank last stated it."""
 
-    id: UUID
+    id: Id
     code: str
     name: str
     kind: UnitKind
-    parent_id: UUID | None
+    parent_id: Id | None
     division_code: str | None
     active: bool
     version: int
@@ -28,10 +27,10 @@ class UnitOut(Out):
 class StaffOut(Out):
     """A member of staff as the bank last stated them."""
 
-    id: UUID
+    id: Id
     staff_number: str
     name: str
-    unit_id: UUID
+    unit_id: Id
     roles: list[str]
     active: bool
     version: int

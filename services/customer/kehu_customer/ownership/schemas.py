@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from uuid import UUID
 
-from kehu_chassis.schemas import In, Line, Out
+from kehu_chassis.schemas import Id, In, Line, Out
 
 __all__ = ["OwnershipIn", "OwnershipIntervalOut", "OwnershipOut"]
 
@@ -21,10 +21,10 @@ class OwnershipIn(In):
 class OwnershipIntervalOut(Out):
     """Who owned the customer from (included) until (excluded; null while it lasts)."""
 
-    unit_id: UUID
+    unit_id: Id
     unit_code: str
     unit_name: str
-    primary_rm_id: UUID | None
+    primary_rm_id: Id | None
     primary_rm_number: str | None
     primary_rm_name: str | None
     valid_from: datetime
@@ -36,8 +36,8 @@ class OwnershipIntervalOut(Out):
 class OwnershipOut(Out):
     """Who owns the customer, and the history, newest first."""
 
-    customer_id: UUID
+    customer_id: Id
     version: int
-    unit_id: UUID | None
-    primary_rm_id: UUID | None
+    unit_id: Id | None
+    primary_rm_id: Id | None
     history: list[OwnershipIntervalOut]

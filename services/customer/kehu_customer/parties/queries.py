@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, bindparam, select
+from sqlalchemy import BindParameter, ColumnElement, Select, Uuid, bindparam, select
 
 from kehu_chassis.database import Record, Transaction
-from kehu_chassis.paging import PageQuery, keyset
+from kehu_chassis.paging import PageQuery, Pages
 from kehu_chassis.problems import NotFound
 from kehu_chassis.scope import scope_staff, scope_units, within_scope, within_scope_subject
 from kehu_contracts.codes import CustomerStatus, PartyKind
@@ -77,21 +78,18 @@ class CustomerFilter:
     kind: PartyKind | None = None
     status: CustomerStatus | None = None
 
-    def conditions(self, table: Any) -> list[ColumnElement[bool]]:
-        """The filter as conditions on `customers` or an alias of it; a unit stands for itself and all below it."""
-        found: list[ColumnElement[bool]] = []
-        if self.kind is not None:
-            found.append(table.c.kind == self.kind)
-        if self.status is not None:
-            found.append(table.c.status == self.status)
-        if self.primary_rm_id is not None:
-            found.append(table.c.primary_rm_id == self.primary_rm_id)
-        if self.unit_id is not None:
-            found.append(table.c.unit_id.in_(units_below(self.unit_id)))
-        return found
+    def given(self) -> dict[str, Any]:
+        """What is asked for, by name."""
+        wanted = {
+            "unit_id": self.unit_id,
+            "primary_rm_id": self.primary_rm_id,
+            "kind": self.kind,
+            "status": self.status,
+        }
+        return {name: value for name, value in wanted.items() if value is not None}
 
 
-def units_below(unit_id: UUID) -> Select[Any]:
+def units_below(unit_id: UUID | BindParameter[UUID]) -> Select[Any]:
     """The ids of a unit and of all below it."""
     top = scope_units.alias("top")
     below = scope_units.alias("below")
@@ -133,9 +131,20 @@ async def customers_by_id(tx: Transaction, customer_ids: Collection[UUID]) -> di
 
 async def list_customers(tx: Transaction, wanted: CustomerFilter, page: PageQuery) -> list[Record]:
     """A page of customers, the newest first."""
-    conditions = wanted.conditions(customers)
-    statement = _listed.where(*conditions) if conditions else _listed
-    return await tx.all(keyset(statement, (customers.c.id,), page, descending=True))
+    given = wanted.given()
+    return await _pages_by(tuple(given)).read(tx, page, given)
+
+
+@cache
+def _pages_by(names: tuple[str, ...]) -> Pages:
+    conditions: dict[str, ColumnElement[bool]] = {
+        # A unit stands for itself and all below it.
+        "unit_id": customers.c.unit_id.in_(units_below(bindparam("unit_id", type_=Uuid))),
+        "primary_rm_id": customers.c.primary_rm_id == bindparam("primary_rm_id"),
+        "kind": customers.c.kind == bindparam("kind"),
+        "status": customers.c.status == bindparam("status"),
+    }
+    return Pages(_listed.where(*(conditions[name] for name in names)), (customers.c.id,), descending=True)
 
 
 async def list_names(tx: Transaction, customer_id: UUID) -> list[Record]:

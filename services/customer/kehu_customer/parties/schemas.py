@@ -9,7 +9,7 @@ from uuid import UUID
 from pydantic import Field, StringConstraints, field_validator
 from pydantic_core import PydanticCustomError
 
-from kehu_chassis.schemas import Day, In, Line, Out
+from kehu_chassis.schemas import Day, Id, In, Line, Out
 from kehu_contracts.codes import CustomerStatus, Gender, PartyKind
 from kehu_contracts.customer import StandingConsent
 from kehu_customer.identity.rules import DocumentStanding
@@ -147,16 +147,16 @@ class RevealIn(In):
 class CustomerSummary(Out):
     """A customer in a list. The name is masked unless the caller's role works with customers by name."""
 
-    id: UUID
+    id: Id
     customer_number: str
     kind: PartyKind
     status: CustomerStatus
     name: str
     gender: Gender
     birth_year: int | None
-    unit_id: UUID | None
-    primary_rm_id: UUID | None
-    survivor_id: UUID
+    unit_id: Id | None
+    primary_rm_id: Id | None
+    survivor_id: Id
     customer_since: date
     version: int
 
@@ -175,7 +175,7 @@ class CustomerOut(CustomerSummary):
 class NameOut(Out):
     """A name of a customer, masked unless the caller's role works with customers by name."""
 
-    id: UUID
+    id: Id
     type: NameType
     name: str
     created_at: datetime
@@ -184,7 +184,7 @@ class NameOut(Out):
 class ContactPointOut(Out):
     """A contact point, masked."""
 
-    id: UUID
+    id: Id
     type: ContactType
     value: str
     division_code: str | None
@@ -197,7 +197,7 @@ class ContactPointOut(Out):
 class DocumentOut(Out):
     """An identity document, its number masked. `standing` is how it stands today at the bank."""
 
-    id: UUID
+    id: Id
     type: DocumentType
     number: str
     issuer: str | None
@@ -221,13 +221,13 @@ class ProfileOut(Out):
     contact_points: list[ContactPointOut]
     documents: list[DocumentOut]
     consents: list[StandingConsent]
-    merged_ids: list[UUID]
+    merged_ids: list[Id]
 
 
 class RevealedContactPoint(Out):
     """A contact point in clear."""
 
-    id: UUID
+    id: Id
     type: ContactType
     value: str
 
@@ -235,7 +235,7 @@ class RevealedContactPoint(Out):
 class RevealedDocument(Out):
     """A document number in clear."""
 
-    id: UUID
+    id: Id
     type: DocumentType
     number: str
 
@@ -243,7 +243,7 @@ class RevealedDocument(Out):
 class RevealedName(Out):
     """A name in clear."""
 
-    id: UUID
+    id: Id
     type: NameType
     name: str
 

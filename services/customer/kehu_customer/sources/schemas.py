@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime
 from typing import Any, Literal
-from uuid import UUID
 
-from kehu_chassis.schemas import Out
+from kehu_chassis.schemas import Id, Out
 
 __all__ = ["SourceRecordOut", "SourceRecordsOut"]
 
@@ -17,8 +16,8 @@ class SourceRecordOut(Out):
     kind: Literal["party", "account"]
     source: str
     source_id: str
-    customer_id: UUID | None
-    account_id: UUID | None
+    customer_id: Id | None
+    account_id: Id | None
     source_sequence: int
     stated_at: datetime
     statement: dict[str, Any] | None

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime
 from typing import Any, Literal
-from uuid import UUID
 
-from kehu_chassis.schemas import In, Moment, Narrative, Out
+from kehu_chassis.schemas import Id, In, Moment, Narrative, Out
 from kehu_contracts.codes import Channel
 
 __all__ = ["EntryType", "InteractionIn", "InteractionKind", "InteractionOut", "TimelineEntryOut"]
@@ -46,12 +45,12 @@ class InteractionIn(In):
 class InteractionOut(Out):
     """A contact that was written down. The note is not repeated."""
 
-    id: UUID
-    customer_id: UUID
+    id: Id
+    customer_id: Id
     kind: InteractionKind
     channel: Channel
     direction: Literal["inbound", "outbound"]
-    staff_id: UUID | None
+    staff_id: Id | None
     actor: str
     occurred_at: datetime
     recorded_at: datetime
@@ -63,11 +62,11 @@ class TimelineEntryOut(Out):
     `note` is what was said in an interaction: for those who work with customers by name, else null.
     """
 
-    entry_id: UUID
-    customer_id: UUID
+    entry_id: Id
+    customer_id: Id
     occurred_at: datetime
     type: EntryType
     channel: Channel | None
-    reference_id: UUID | None
+    reference_id: Id | None
     attributes: dict[str, Any]
     note: str | None

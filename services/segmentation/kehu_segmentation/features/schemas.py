@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from datetime import date, datetime
 from typing import Annotated
-from uuid import UUID
 
 from pydantic import Field
 
-from kehu_chassis.schemas import Out
+from kehu_chassis.schemas import Id, Out
 from kehu_contracts.base import Money
 from kehu_contracts.codes import ProductClass
 
@@ -57,7 +56,7 @@ class WindowOut(Out):
 class FeaturesOut(Out):
     """The features of a customer on a business date (Asia/Shanghai)."""
 
-    customer_id: Annotated[UUID, Field(description="The surviving customer when the one asked for is merged")]
+    customer_id: Annotated[Id, Field(description="The surviving customer when the one asked for is merged")]
     customer_number: str
     as_of: datetime
     business_date: date

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from datetime import date, datetime
 from typing import Annotated, Literal
-from uuid import UUID
 
 from pydantic import Field
 
-from kehu_chassis.schemas import Out
+from kehu_chassis.schemas import Id, Out
 from kehu_contracts.base import Money
 from kehu_contracts.codes import Tier
 from kehu_segmentation.rules.schemas import Leaf, RuleTree
@@ -21,20 +20,20 @@ Cause = Literal["event", "timer", "publication"]
 class MemberOut(Out):
     """One interval of membership."""
 
-    customer_id: UUID
+    customer_id: Id
     customer_number: str
     valid_from: datetime
     valid_to: datetime | None
     rule_version: Annotated[int, Field(description="The version by which the customer entered")]
     cause: Annotated[Cause, Field(description="What the customer entered by")]
-    event_id: Annotated[UUID | None, Field(description="The event that led to it, when it was one")]
+    event_id: Annotated[Id | None, Field(description="The event that led to it, when it was one")]
 
 
 class EvidenceOut(Out):
     """A row behind a value: an account on a date, a movement, or a holding with the date it was opened on."""
 
-    account_id: UUID
-    transaction_id: UUID | None
+    account_id: Id
+    transaction_id: Id | None
     on: date
     amount: Money | None
 
@@ -53,8 +52,8 @@ class LeafOut(Out):
 class ExplanationOut(Out):
     """Why a customer belongs to a segment or does not, by the rule in force and the facts as they stand."""
 
-    segment_id: UUID
-    customer_id: Annotated[UUID, Field(description="The surviving customer when the one asked for is merged")]
+    segment_id: Id
+    customer_id: Annotated[Id, Field(description="The surviving customer when the one asked for is merged")]
     rule_version: int
     rule: RuleTree
     as_of: datetime
@@ -67,7 +66,7 @@ class ExplanationOut(Out):
 class StandingOut(Out):
     """A segment that the customer belongs to."""
 
-    segment_id: UUID
+    segment_id: Id
     code: str
     name: str
     since: datetime
@@ -90,6 +89,6 @@ class CustomerTierOut(Out):
 class CustomerSegmentsOut(Out):
     """All that a customer belongs to now."""
 
-    customer_id: Annotated[UUID, Field(description="The surviving customer when the one asked for is merged")]
+    customer_id: Annotated[Id, Field(description="The surviving customer when the one asked for is merged")]
     tier: CustomerTierOut | None
     memberships: list[StandingOut]

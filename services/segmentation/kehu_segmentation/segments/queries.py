@@ -7,7 +7,7 @@ from uuid import UUID
 from sqlalchemy import Select, and_, bindparam, exists, func, select
 
 from kehu_chassis.database import Record, Transaction
-from kehu_chassis.paging import PageQuery, PageRows, keyset, page_rows
+from kehu_chassis.paging import PageQuery, PageRows, Pages, keyset, page_rows
 from kehu_chassis.problems import NotFound
 from kehu_chassis.scope import within_scope_subject
 from kehu_segmentation.membership.tables import memberships
@@ -41,6 +41,7 @@ _SEGMENTS: Select[tuple[object, ...]] = select(
         segment_versions.c.rule_version == segments.c.rule_version,
     ),
 )
+_BY_CODE = Pages(_SEGMENTS, (segments.c.code,))
 _ONE = _SEGMENTS.where(segments.c.segment_id == bindparam("segment_id"))
 
 
@@ -58,7 +59,7 @@ async def get_segment(tx: Transaction, segment_id: UUID) -> Record:
 
 async def list_segments(tx: Transaction, page: PageQuery) -> PageRows:
     """Segments by their code."""
-    rows = await tx.all(keyset(_SEGMENTS, (segments.c.code,), page))
+    rows = await _BY_CODE.read(tx, page)
     return page_rows(rows, page, ("code",))
 
 

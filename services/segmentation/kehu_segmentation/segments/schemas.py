@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from datetime import datetime
 from typing import Annotated, Literal
-from uuid import UUID
 
 from pydantic import Field, StringConstraints
 
-from kehu_chassis.schemas import CodeText, In, Line, Out
+from kehu_chassis.schemas import CodeText, Id, In, Line, Out
 from kehu_segmentation.rules.schemas import RuleTree
 
 __all__ = ["PublicationOut", "SegmentChangeIn", "SegmentIn", "SegmentOut", "SegmentSummaryOut"]
@@ -37,7 +36,7 @@ class SegmentChangeIn(In):
 class SegmentSummaryOut(Out):
     """A segment in a list."""
 
-    segment_id: UUID
+    segment_id: Id
     code: str
     name: str
     description: str
@@ -63,7 +62,7 @@ class SegmentOut(SegmentSummaryOut):
 class PublicationOut(Out):
     """One version of a segment's rule."""
 
-    segment_id: UUID
+    segment_id: Id
     rule_version: int
     rule: RuleTree
     state: PublicationState
