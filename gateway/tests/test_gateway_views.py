@@ -201,6 +201,26 @@ def test_documents_merge_and_what_they_name_alike_stays_apart() -> None:
     assert schema == {"$ref": "#/components/schemas/ComplaintsThing"}
 
 
+def test_what_refers_to_something_named_alike_stays_apart_too() -> None:
+    page = {"items": {"$ref": "#/components/schemas/Thing"}}
+    documents = {
+        "segmentation": document("/a", "members", {"title": "A"}),
+        "campaigns": document("/b", "audience", {"title": "B"}),
+        "complaints": {"paths": {}, "components": {"schemas": {"Alone": {"$ref": "#/components/schemas/Problem"}}}},
+    }
+    for service in ("segmentation", "campaigns"):
+        documents[service]["components"]["schemas"] |= {
+            "Page": page,
+            "Pages": {"items": {"$ref": "#/components/schemas/Page"}},
+        }
+    schemas = merge(documents, title="Kehu", version="1")["components"]["schemas"]
+    for service in ("Segmentation", "Campaigns"):
+        assert schemas[f"{service}Page"] == {"items": {"$ref": f"#/components/schemas/{service}Thing"}}
+        assert schemas[f"{service}Pages"] == {"items": {"$ref": f"#/components/schemas/{service}Page"}}
+    assert {"Alone", "Problem"} <= set(schemas)
+    assert not {"Page", "Pages", "Thing"} & set(schemas)
+
+
 async def test_the_whole_document_has_the_gateways_part_and_names_who_is_missing(
     browser: httpx.AsyncClient, services: Any
 ) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from kehu_chassis.problems import problems
@@ -23,7 +24,8 @@ Document = Mapping[str, Any]
 def merge(documents: Mapping[str, Document], *, title: str, version: str) -> dict[str, Any]:
     """The paths and schemas of all documents in one.
 
-    A schema whose name two services use for different things gets the service's name in front; so does an operation id.
+    A schema whose name two services use for different things gets the service's name in front, and so does what refers to
+    it; so does an operation id.
     A path that two documents have is taken from the first. The order of `documents` is that of the result.
 
     Args:
@@ -55,19 +57,34 @@ def merge(documents: Mapping[str, Document], *, title: str, version: str) -> dic
 
 
 def _schema_names(documents: Mapping[str, Document]) -> dict[str, dict[str, str]]:
-    meanings: dict[str, list[Any]] = {}
-    for document in documents.values():
-        for name, schema in document.get("components", {}).get("schemas", {}).items():
-            known = meanings.setdefault(name, [])
-            if schema not in known:
-                known.append(schema)
+    schemas = {service: document.get("components", {}).get("schemas", {}) for service, document in documents.items()}
+    users = Counter(name for own in schemas.values() for name in own)
+    shared = {name: [own[name] for own in schemas.values() if name in own] for name in users if users[name] > 1}
+    renamed = {name for name, meanings in shared.items() if any(meaning != meanings[0] for meaning in meanings)}
+    # What refers to something renamed means another thing in each service too, though it reads the same.
+    while found := {
+        name
+        for name, meanings in shared.items()
+        if name not in renamed and not renamed.isdisjoint(_references(meanings[0]))
+    }:
+        renamed |= found
     return {
-        service: {
-            name: name if len(meanings[name]) == 1 else f"{service.capitalize()}{name}"
-            for name in document.get("components", {}).get("schemas", {})
-        }
-        for service, document in documents.items()
+        service: {name: f"{service.capitalize()}{name}" if name in renamed else name for name in own}
+        for service, own in schemas.items()
     }
+
+
+def _references(value: Any) -> Iterator[str]:
+    """The names of the schemas that a part of a document refers to."""
+    if isinstance(value, Mapping):
+        for key, entry in value.items():
+            if key == "$ref" and isinstance(entry, str):
+                yield entry.removeprefix(_SCHEMAS)
+            else:
+                yield from _references(entry)
+    elif isinstance(value, list):
+        for entry in value:
+            yield from _references(entry)
 
 
 def _renamed(value: Any, names: Mapping[str, str]) -> Any:

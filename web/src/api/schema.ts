@@ -4864,7 +4864,7 @@ export interface components {
             rule: components["schemas"]["AllOf-Output"] | components["schemas"]["AnyOf-Output"] | components["schemas"]["NotRule-Output"] | components["schemas"]["KindRule-Output"] | components["schemas"]["StatusRule-Output"] | components["schemas"]["GenderRule-Output"] | components["schemas"]["BirthYearRule-Output"] | components["schemas"]["UnitRule-Output"] | components["schemas"]["CustomerSinceRule-Output"] | components["schemas"]["TenureRule-Output"] | components["schemas"]["BalanceRule-Output"] | components["schemas"]["TransactionRule-Output"] | components["schemas"]["ProductRule-Output"];
         };
         /** Page[MemberOut] */
-        Page_MemberOut_: {
+        SegmentationPage_MemberOut_: {
             /** Items */
             items: components["schemas"]["SegmentationMemberOut"][];
             /** Next Cursor */
@@ -6737,6 +6737,13 @@ export interface components {
         Page_DecisionOut_: {
             /** Items */
             items: components["schemas"]["DecisionOut"][];
+            /** Next Cursor */
+            next_cursor: string | null;
+        };
+        /** Page[MemberOut] */
+        CampaignsPage_MemberOut_: {
+            /** Items */
+            items: components["schemas"]["CampaignsMemberOut"][];
             /** Next Cursor */
             next_cursor: string | null;
         };
@@ -14367,7 +14374,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Page_MemberOut_"];
+                    "application/json": components["schemas"]["SegmentationPage_MemberOut_"];
                 };
             };
             /** @description The request cannot be read (`request.malformed`) */
@@ -20853,7 +20860,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Page_MemberOut_"];
+                    "application/json": components["schemas"]["CampaignsPage_MemberOut_"];
                 };
             };
             /** @description The request cannot be read (`request.malformed`) */
