@@ -22,7 +22,9 @@ from hypothesis.strategies import SearchStrategy
 from schemathesis import Case, GenerationMode
 from schemathesis.checks import not_a_server_error
 from schemathesis.core.failures import Failure, FailureGroup
+from schemathesis.core.parameters import ParameterLocation
 from schemathesis.core.result import Ok
+from schemathesis.generation.meta import FuzzingPhaseData
 from schemathesis.specs.openapi.checks import (
     content_type_conformance,
     negative_data_rejection,
@@ -81,7 +83,7 @@ class Fuzzer:
             made += self._drawn(operation.as_strategy(generation_mode=mode), (count + 1) // 2)
         for case in made[::2]:
             known = self._things.get(f"{operation.method.upper()} {operation.path}", {})
-            if isinstance(case.path_parameters, dict):
+            if isinstance(case.path_parameters, dict) and not _spoils_its_path(case):
                 case.path_parameters.update(known)
         return made
 
@@ -106,7 +108,7 @@ class Fuzzer:
 
     async def call(self, client: httpx.AsyncClient, case: Case[Any], tally: Tally) -> None:
         """Send one, and judge the answer."""
-        prepared = requests.Request(**case.as_transport_kwargs(base_url="http://service.test")).prepare()
+        prepared = requests.Request(**case.as_transport_kwargs(base_url=str(client.base_url))).prepare()
         headers = {name: str(value) for name, value in prepared.headers.items()}
         headers["Authorization"] = client.headers["Authorization"]
         assert prepared.body is None or isinstance(prepared.body, str | bytes)
@@ -118,6 +120,14 @@ class Fuzzer:
             case.validate_response(answer, checks=CHECKS)
         except (FailureGroup, Failure) as failure:
             tally.failures.setdefault(f"{case.method} {case.operation.path}", str(failure))
+
+
+def _spoils_its_path(case: Case[Any]) -> bool:
+    # With another path such a call would not be wrong where schemathesis takes it to be.
+    made = case.meta.phase.data if case.meta else None
+    if not isinstance(made, FuzzingPhaseData):
+        return False
+    return ParameterLocation.PATH in {made.parameter_location, *(each.parameter_location for each in made.mutations)}
 
 
 def _without_security(document: dict[str, Any]) -> dict[str, Any]:

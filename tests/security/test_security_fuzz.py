@@ -13,9 +13,10 @@ from .fuzz import Fuzzer, Tally
 
 if TYPE_CHECKING:
     from ..world.bank import World  # noqa: TID252  no installed package holds the world of the tests
+    from .conftest import Gateway
 
 CALLS: Final = int(os.environ.get("KEHU_TEST_FUZZ", "400"))
-"""In all services together, about; `make fuzz` makes 2,000, `make fuzz N=20000` more."""
+"""In all services together, about, and some for the gateway; `make fuzz` makes 2,000, `make fuzz N=20000` more."""
 NUMBER: Final = int(os.environ.get("KEHU_TEST_FUZZ_SEED", "1"))
 SERVICES: Final = ("customer", "segmentation", "complaints", "campaigns")
 
@@ -48,6 +49,28 @@ async def test_every_answer_stands_in_the_document(world: World, service: str) -
     assert tally.calls >= 0.7 * CALLS * len(TABLE[service]) / every
     # Calls that are all refused would show nothing.
     assert tally.succeeded > tally.calls / 10
+
+
+@pytest.mark.fuzz
+async def test_every_answer_of_the_gateway_itself_stands_in_the_document(gateway: Gateway) -> None:
+    async with gateway.client(await gateway.token("operator")) as operator:
+        document = (await operator.get("/openapi.json")).json()
+        # A live stream has no end.
+        del document["paths"]["/api/v1/events"]
+        hook = {
+            "name": "Partner",
+            "url": "https://partner.example/events",
+            "event_types": ["kehu.complaint.state_changed"],
+        }
+        webhook = (await operator.post("/api/v1/webhooks", json=hook)).json()["webhook_id"]
+        routes = [f"{method.upper()} {path}" for path, item in document["paths"].items() for method in item]
+        fuzzer = Fuzzer(document, {route: {"webhook_id": webhook} for route in routes if "webhook_id" in route}, NUMBER)
+        tally = Tally()
+        for operation in fuzzer.operations():
+            for case in fuzzer.cases(operation, max(2, CALLS // 100)):
+                await fuzzer.call(operator, case, tally)
+    assert not tally.failures, f"with seed {NUMBER}:\n" + "\n".join(tally.failures.values())
+    assert tally.succeeded > tally.calls / 30
 
 
 def _names(operation: str) -> list[str]:

@@ -214,6 +214,7 @@ _CHINESE: Final[Mapping[str, str]] = {
     "extra_forbidden": "不允许的字段",
     "control_character": "不允许使用控制字符",
     "line_break": "不允许换行",
+    "repeated": "不得重复",
     "string_type": "须为文本",
     "string_too_short": "长度至少为 {min_length}",
     "string_too_long": "长度不得超过 {max_length}",

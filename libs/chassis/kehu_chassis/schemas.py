@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, date, datetime
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, TypeVar
 from uuid import UUID
 
 import asyncpg
@@ -26,7 +26,20 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-__all__ = ["CodeText", "Day", "Id", "In", "Line", "Moment", "Narrative", "Out", "refuse_control_characters"]
+__all__ = [
+    "CodeText",
+    "Day",
+    "Id",
+    "In",
+    "Line",
+    "Moment",
+    "Narrative",
+    "Out",
+    "refuse_control_characters",
+    "refuse_repeats",
+]
+
+T = TypeVar("T")
 
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _LINE_BREAK: Final = re.compile(r"[\t\r\n]")
@@ -49,6 +62,13 @@ def refuse_control_characters(value: Any) -> Any:
         case list() | tuple() | set() | frozenset():
             for item in value:
                 refuse_control_characters(item)
+    return value
+
+
+def refuse_repeats(value: list[T]) -> list[T]:
+    """Return a list of values that are all different."""
+    if len(set(value)) < len(value):
+        raise PydanticCustomError("repeated", "Each may be named once")
     return value
 
 

@@ -114,6 +114,15 @@ async def test_a_reveal_without_reason_or_field_is_refused(people: People, rows:
     assert await rows("SELECT FROM audit WHERE action = 'customer.revealed'") == []
 
 
+async def test_a_reveal_that_names_a_field_twice_is_refused(people: People, rows: Rows) -> None:
+    customer_id = await register(people)
+    body = {"fields": ["name", "name"], "reason": "because"}
+    answer = await people.rm.post(f"/api/v1/customers/{customer_id}/reveals", json=body)
+    assert answer.status_code == 422
+    assert [(error["pointer"], error["code"]) for error in answer.json()["errors"]] == [("#/fields", "repeated")]
+    assert await rows("SELECT FROM audit WHERE action = 'customer.revealed'") == []
+
+
 async def test_who_may_not_reveal_is_refused(people: People, rows: Rows) -> None:
     customer_id = await register(people)
     body = {"fields": ["name"], "reason": "because"}

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from datetime import date, datetime
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 from uuid import UUID
 
-from pydantic import Field, StringConstraints, field_validator
+from pydantic import AfterValidator, Field, StringConstraints, field_validator
 from pydantic_core import PydanticCustomError
 
-from kehu_chassis.schemas import Day, Id, In, Line, Out
+from kehu_chassis.schemas import Day, Id, In, Line, Out, refuse_repeats
 from kehu_contracts.codes import CustomerStatus, Gender, PartyKind
 from kehu_contracts.customer import StandingConsent
 from kehu_customer.identity.rules import DocumentStanding
@@ -140,7 +140,11 @@ class ContactPointChangeIn(In):
 class RevealIn(In):
     """What shall be shown in clear, and why; both are audited."""
 
-    fields: Annotated[frozenset[RevealedField], Field(min_length=1)]
+    fields: Annotated[
+        list[RevealedField],
+        Field(min_length=1, max_length=len(get_args(RevealedField)), json_schema_extra={"uniqueItems": True}),
+        AfterValidator(refuse_repeats),
+    ]
     reason: Annotated[Line, Field(min_length=4)]
 
 
