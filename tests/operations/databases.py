@@ -6,16 +6,23 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib import import_module
+from pathlib import Path
+from typing import Final
 from urllib.parse import urlsplit, urlunsplit
 from uuid import uuid4
 
 import asyncpg
+from alembic.config import Config
+from alembic.script import ScriptDirectory
 
 from kehu_chassis import migrations
 from kehu_chassis.provision import ensure_schema, role_name
 from kehu_local.secrets import SCHEMAS
 
-__all__ = ["a_database", "migrate", "name_of", "place"]
+__all__ = ["LOCK_LIMIT", "a_database", "migrate", "name_of", "place", "revisions_of"]
+
+LOCK_LIMIT: Final = 5.0
+"""Seconds that nobody may wait longer for a migration."""
 
 
 def place(server: str, name: str, user: str | None = None) -> str:
@@ -46,6 +53,13 @@ async def a_database(server: str, template: str | None = None) -> AsyncIterator[
 def name_of(dsn: str) -> str:
     """The database that an address names."""
     return urlsplit(dsn).path.lstrip("/")
+
+
+def revisions_of(folder: Path) -> list[str]:
+    """A service's revisions from the first to the newest."""
+    config = Config()
+    config.set_main_option("script_location", str(folder))
+    return [script.revision for script in ScriptDirectory.from_config(config).walk_revisions()][::-1]
 
 
 async def migrate(server: str, dsn: str) -> None:

@@ -12,27 +12,19 @@ from uuid import uuid4
 
 import asyncpg
 import pytest
-from alembic.config import Config
-from alembic.script import ScriptDirectory
 
 from kehu_chassis import migrations
 from kehu_chassis.provision import ensure_schema
 from kehu_chassis.testing.databases import ServiceDatabase
 
+from .databases import LOCK_LIMIT, revisions_of
+
 SERVICES = ("customer", "segmentation", "complaints", "campaigns", "gateway")
-LOCK_LIMIT = 5.0
 
 
 def folder_of(service: str) -> Path:
     folder: Path = import_module(f"kehu_{service}.main").DEFINITION.migrations
     return folder
-
-
-def revisions_of(folder: Path) -> list[str]:
-    """From the first to the newest."""
-    config = Config()
-    config.set_main_option("script_location", str(folder))
-    return [script.revision for script in ScriptDirectory.from_config(config).walk_revisions()][::-1]
 
 
 @asynccontextmanager
@@ -169,3 +161,33 @@ async def test_a_migration_that_cannot_have_its_lock_gives_up_and_changes_nothin
         await upgrade(place, "0008")
         await connection.close()
         await reader.close()
+
+
+@pytest.mark.parametrize(
+    ("service", "revision", "later", "earlier"),
+    [
+        ("customer", "0010", "accounts", "customers"),
+        ("segmentation", "0003", "posted", "customers"),
+        ("complaints", "0004", "clock_entries", "complaint_history"),
+        ("campaigns", "0003", "decisions", "members"),
+    ],
+)
+async def test_a_migration_that_takes_many_tables_stands_in_no_circle_with_their_users(
+    postgres: str, service: str, revision: str, later: str, earlier: str
+) -> None:
+    known = revisions_of(folder_of(service))
+    async with unmigrated(postgres, service) as place:
+        await upgrade(place, known[known.index(revision) - 1])
+        watcher, user = [await asyncpg.connect(place.dsn()) for _ in range(2)]
+        async with user.transaction():
+            await user.fetch(f"SELECT FROM {service}.{later}")
+            migrating = asyncio.create_task(upgrade(place, revision))
+            queued = f"SELECT FROM pg_locks WHERE NOT granted AND relation = '{service}.{later}'::regclass"
+            while not migrating.done() and not await watcher.fetch(queued):  # noqa: ASYNC110  another session
+                await asyncio.sleep(0.01)
+            # The migration has passed this one, and waits for the first.
+            await user.fetch(f"SELECT FROM {service}.{earlier}")
+        await migrating
+        assert await watcher.fetchval(f"SELECT version_num FROM {service}.alembic_version") == revision  # noqa: S608  the same
+        for connection in (watcher, user):
+            await connection.close()

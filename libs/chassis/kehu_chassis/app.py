@@ -186,7 +186,7 @@ def create_app(definition: ServiceDefinition, settings: ServiceSettings, *, runt
     async def migrated() -> None:
         from kehu_chassis import migrations  # noqa: PLC0415 - Alembic is large, and no request needs it.
 
-        await migrations.require_head(app.state.runtime.database, definition.migrations)
+        await migrations.require_migrated(app.state.runtime.database, definition.migrations)
 
     app = KehuApp(
         settings,

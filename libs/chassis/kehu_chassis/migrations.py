@@ -7,24 +7,30 @@ Its env.py is:
     run_env()
 
 A service's first revision calls `create_chassis_tables(op)`. Each revision runs in one transaction of its own, as the
-owner's role, in the service's schema.
+owner's role, in the service's schema. It waits for a lock as long as its `lock_timeout` says; and one that others have
+waited for so long, whatever it does meanwhile, is given up.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from datetime import timedelta
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import asyncpg
+import structlog
 from alembic import command, context
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, MetaData, pool, text
-from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 from sqlalchemy.util import await_only
 
 from kehu_chassis import audit, crypto, idempotency
@@ -34,31 +40,44 @@ if TYPE_CHECKING:
     from kehu_chassis.database import Database
 
 __all__ = [
+    "InTheWay",
     "MigrationsPending",
     "create_audit_indexes",
     "create_chassis_tables",
     "downgrade",
     "drop_audit_indexes",
     "drop_chassis_tables",
+    "each_apart",
     "heads",
-    "require_head",
+    "require_migrated",
     "revisions",
     "run_env",
     "run_script",
     "upgrade",
 ]
 
+log = structlog.get_logger(__name__)
+
 VERSION_TABLE = "alembic_version"
+WAITED_FOR_AT_MOST: Final = 5.0
+"""Seconds that anybody waits for a migration: it may have several locks, and hold them while it works."""
+_LOOK_EVERY: Final = 0.25
 _LOCK_EVERY: Final = 0.1
 
 
 class MigrationsPending(RuntimeError):
-    """The schema is not at the revision that this version of the service was written for."""
+    """The schema is older than this version of the service."""
+
+
+class InTheWay(RuntimeError):
+    """A migration was given up, and has changed nothing, since others had waited for it for too long."""
 
 
 def upgrade(dsn: str, *, schema: str, folder: Path, revision: str = "head") -> None:
-    """Bring a schema to a revision. Blocks; call it in a thread from async code."""
-    command.upgrade(_config(dsn, schema, folder), revision)
+    """Bring a schema to a revision; one that a newer version has brought further stays. Blocks: call it in a thread."""
+    config = _config(dsn, schema, folder)
+    config.attributes["upgrading"] = True
+    command.upgrade(config, revision)
 
 
 def downgrade(dsn: str, *, schema: str, folder: Path, revision: str = "base") -> None:
@@ -82,19 +101,27 @@ def revisions(folder: Path) -> frozenset[str]:
     return frozenset(script.revision for script in ScriptDirectory.from_config(config).walk_revisions())
 
 
-async def require_head(database: Database, folder: Path) -> None:
-    """Check that the schema is at the newest revision.
+async def require_migrated(database: Database, folder: Path) -> None:
+    """Check that the schema is at the newest revision, or at one that only a newer version of the service knows.
+
+    A newer version migrates while this one serves, and leaves what this one works with.
 
     Raises:
-        MigrationsPending: it is not.
+        MigrationsPending: the schema is older.
     """
     try:
         async with database.begin(read_only=True) as tx:
             rows = await tx.connection.fetch(f"SELECT version_num FROM {VERSION_TABLE}")  # noqa: S608  a constant
     except asyncpg.UndefinedTableError:
         rows = []
-    if {row["version_num"] for row in rows} != heads(folder):
+    found = {row["version_num"] for row in rows}
+    if found != heads(folder) and not _is_newer(found, folder):
         raise MigrationsPending(f"schema {database.schema} is not at head")
+
+
+def _is_newer(found: set[str], folder: Path) -> bool:
+    """Whether a schema's revision is one that this version does not know: those before its own it knows all."""
+    return not found <= revisions(folder)
 
 
 def run_env() -> None:
@@ -109,11 +136,46 @@ async def _migrate(dsn: str, schema: str) -> None:
         connect_args={"server_settings": {"search_path": f"{schema}, public", "application_name": "kehu-migrate"}},
     )
     try:
-        async with engine.connect() as connection:
+        async with engine.connect() as connection, _out_of_the_way(dsn, connection):
             await connection.run_sync(_run, schema)
             await connection.commit()
     finally:
         await engine.dispose()
+
+
+_CANCEL: Final = """
+SELECT pg_cancel_backend($1) FROM pg_locks
+WHERE NOT granted AND waitstart < clock_timestamp() - $2::interval AND $1 = ANY (pg_blocking_pids(pid)) LIMIT 1
+"""
+
+
+@asynccontextmanager
+async def _out_of_the_way(dsn: str, connection: AsyncConnection) -> AsyncIterator[None]:
+    """Cancel what the connection does once somebody has waited for it for too long."""
+    pid = await connection.scalar(text("SELECT pg_backend_pid()"))
+    await connection.commit()
+    longest = timedelta(seconds=WAITED_FOR_AT_MOST)
+    watcher = await asyncpg.connect(dsn, server_settings={"application_name": "kehu-migrate-watch"})
+    cancelled = False
+
+    async def watch() -> None:
+        nonlocal cancelled
+        while True:
+            # Over and over: between two statements there is nothing to cancel.
+            cancelled = await watcher.fetchval(_CANCEL, pid, longest) or cancelled
+            await asyncio.sleep(_LOOK_EVERY)
+
+    watching = asyncio.create_task(watch())
+    try:
+        yield
+    except DBAPIError as error:
+        if cancelled:
+            raise InTheWay(f"others had waited for it for {WAITED_FOR_AT_MOST:.0f} s") from error
+        raise
+    finally:
+        watching.cancel()
+        await asyncio.wait([watching])
+        await watcher.close()
 
 
 def _run(connection: Connection, schema: str) -> None:
@@ -127,6 +189,12 @@ def _run(connection: Connection, schema: str) -> None:
     context.configure(
         connection=connection, version_table=VERSION_TABLE, version_table_schema=schema, transaction_per_migration=True
     )
+    if "upgrading" in context.config.attributes:
+        found = set(context.get_context().get_current_heads())
+        connection.commit()
+        if _is_newer(found, Path(context.script.dir)):
+            log.warning("migrations.schema_is_newer", schema=schema, revision=sorted(found))
+            return
     with context.begin_transaction():
         context.run_migrations()
 
@@ -145,6 +213,20 @@ def run_script(op: Any, script: str) -> None:
     connection.exec_driver_sql("SELECT 1")
     driver: Any = connection.connection.driver_connection
     await_only(driver.execute(script))
+
+
+@contextmanager
+def each_apart(op: Any) -> Iterator[None]:
+    """Let each statement within be a transaction of its own, for a revision that takes several tables from their users.
+
+    Who holds one table while he waits for the next stands in a circle with whoever uses both the other way round, and
+    PostgreSQL breaks circles by failing either: the migration, or a request. What has run stays when a later statement gives
+    up; so each must do no harm when it is run again.
+    """
+    with op.get_context().autocommit_block():
+        op.execute("SET lock_timeout = '5s'")
+        yield
+        op.execute("RESET lock_timeout")
 
 
 def create_chassis_tables(op: Any) -> None:

@@ -173,7 +173,7 @@ class Worker:
         )
 
     async def _migrated(self) -> None:
-        await migrations.require_head(self._runtime.database, self._definition.migrations)
+        await migrations.require_migrated(self._runtime.database, self._definition.migrations)
 
     async def _broker_answers(self) -> None:
         host, _, port = self._kafka.bootstrap.partition(",")[0].rpartition(":")

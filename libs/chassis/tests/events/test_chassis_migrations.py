@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import sys
+from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import asyncpg
 import pytest
+from alembic.util import CommandError
 
 from kehu_chassis import migrations
 from kehu_chassis.database import Database
-from kehu_chassis.migrations import MigrationsPending
+from kehu_chassis.migrations import InTheWay, MigrationsPending
 from kehu_chassis.testing.databases import ServiceDatabase
 from kehu_chassis.testing.plugin import Eventually
 from kehu_chassis.testing.probe import DEFINITION
@@ -59,7 +63,7 @@ async def test_two_that_migrate_at_once_do_it_once(
         await note(connection)
         await connection.close()
     with pytest.raises(MigrationsPending):
-        await migrations.require_head(database, DEFINITION.migrations)
+        await migrations.require_migrated(database, DEFINITION.migrations)
     processes = [
         await asyncio.create_subprocess_exec(
             sys.executable,
@@ -72,7 +76,78 @@ async def test_two_that_migrate_at_once_do_it_once(
         for _ in range(2)
     ]
     assert [await process.wait() for process in processes] == [0, 0]
-    await migrations.require_head(database, DEFINITION.migrations)
+    await migrations.require_migrated(database, DEFINITION.migrations)
+
+
+NEXT = """
+from alembic import op
+
+revision, down_revision, branch_labels, depends_on = "next", "0002", None, None
+
+
+def upgrade():
+    op.execute("SET LOCAL lock_timeout = '5s'")
+    op.execute("LOCK TABLE effects")
+    op.execute("SELECT pg_sleep({})")
+
+
+def downgrade():
+    pass
+"""
+
+
+def next_version(folder: Path, takes: float = 0) -> Path:
+    """The migrations of a version that does not exist yet: one more, which keeps a table to itself for some seconds."""
+    shutil.copytree(DEFINITION.migrations, folder)
+    (folder / "versions" / "next.py").write_text(NEXT.format(takes), encoding="utf-8")
+    return folder
+
+
+async def test_what_a_newer_version_has_migrated_is_served_and_left_as_it_is(
+    service_database: ServiceDatabase, database: Database, tmp_path: Path
+) -> None:
+    owner, newer = service_database.dsn("owner"), next_version(tmp_path / "migrations")
+    with pytest.raises(MigrationsPending):
+        await migrations.require_migrated(database, newer)
+    await asyncio.to_thread(migrations.upgrade, owner, schema="probe", folder=newer)
+    for folder in (newer, DEFINITION.migrations):
+        await migrations.require_migrated(database, folder)
+        await asyncio.to_thread(migrations.upgrade, owner, schema="probe", folder=folder)
+        assert await revision_of(service_database) == "next"
+    with pytest.raises(CommandError, match="next"):
+        await asyncio.to_thread(migrations.downgrade, owner, schema="probe", folder=DEFINITION.migrations)
+
+
+async def revision_of(place: ServiceDatabase) -> str:
+    connection = await asyncpg.connect(place.dsn())
+    found: str = await connection.fetchval("SELECT version_num FROM probe.alembic_version")
+    await connection.close()
+    return found
+
+
+async def test_a_migration_that_others_wait_for_too_long_gives_up_and_changes_nothing(
+    service_database: ServiceDatabase, eventually: Eventually, tmp_path: Path
+) -> None:
+    place: dict[str, Any] = {"schema": "probe", "folder": next_version(tmp_path / "migrations", takes=60)}
+    watcher, reader = [await asyncpg.connect(service_database.dsn()) for _ in range(2)]
+
+    async def sleeps() -> bool:
+        return (
+            await watcher.fetchval(
+                "SELECT true FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'PgSleep'"
+            )
+            is not None
+        )
+
+    with patch.object(migrations, "WAITED_FOR_AT_MOST", 0.5):
+        migrating = asyncio.create_task(asyncio.to_thread(migrations.upgrade, service_database.dsn("owner"), **place))
+        await eventually(sleeps)
+        await asyncio.wait_for(reader.fetch("SELECT FROM probe.effects"), 20)
+        with pytest.raises(InTheWay):
+            await migrating
+    assert await revision_of(service_database) == "0002"
+    for connection in (watcher, reader):
+        await connection.close()
 
 
 WAITS = """

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from alembic import op
 
+from kehu_chassis.migrations import each_apart
 from kehu_chassis.scope import restate_scope
 
 revision = "0003"
@@ -16,9 +17,10 @@ SCOPED = ("customers", "complaints", "openings", "decisions", "messages", "conve
 
 def upgrade() -> None:
     op.execute("SET LOCAL lock_timeout = '5s'")
-    restate_scope(op, "members", "customer_id", by="subject", check_writes=False)
-    for table in SCOPED:
-        restate_scope(op, table, "customer_id", by="subject")
+    with each_apart(op):
+        restate_scope(op, "members", "customer_id", by="subject", check_writes=False)
+        for table in SCOPED:
+            restate_scope(op, table, "customer_id", by="subject")
 
 
 def downgrade() -> None:

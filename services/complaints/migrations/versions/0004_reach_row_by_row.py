@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from alembic import op
 
+from kehu_chassis.migrations import each_apart
 from kehu_chassis.scope import restate_scope_through
 
 revision = "0004"
@@ -16,8 +17,9 @@ CHILDREN = ("complaint_history", "clock_entries", "complaint_clocks", "extension
 
 def upgrade() -> None:
     op.execute("SET LOCAL lock_timeout = '5s'")
-    for table in CHILDREN:
-        restate_scope_through(op, table, "complaint_id", "complaints", "complaint_id")
+    with each_apart(op):
+        for table in CHILDREN:
+            restate_scope_through(op, table, "complaint_id", "complaints", "complaint_id")
 
 
 def downgrade() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from alembic import op
 
+from kehu_chassis.migrations import each_apart
 from kehu_chassis.scope import restate_scope, restate_scope_through
 
 revision = "0010"
@@ -29,12 +30,13 @@ BY_HOLDER = {"accounts": "id", "transactions": "account_id", "account_months": "
 
 def upgrade() -> None:
     op.execute("SET LOCAL lock_timeout = '5s'")
-    restate_scope(op, "customers", "id", by="subject")
-    restate_scope(op, "ownerships", "customer_id", by="subject", check_writes=False)
-    for table in BY_CUSTOMER:
-        restate_scope(op, table, "customer_id", by="subject")
-    for table, column in BY_HOLDER.items():
-        restate_scope_through(op, table, column, "account_holders", "account_id")
+    with each_apart(op):
+        restate_scope(op, "customers", "id", by="subject")
+        restate_scope(op, "ownerships", "customer_id", by="subject", check_writes=False)
+        for table in BY_CUSTOMER:
+            restate_scope(op, table, "customer_id", by="subject")
+        for table, column in BY_HOLDER.items():
+            restate_scope_through(op, table, column, "account_holders", "account_id")
 
 
 def downgrade() -> None:

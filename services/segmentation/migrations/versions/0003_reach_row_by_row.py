@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from alembic import op
 
+from kehu_chassis.migrations import each_apart
 from kehu_chassis.scope import restate_scope
 
 revision = "0003"
@@ -16,8 +17,9 @@ SCOPED = ("customers", "holdings", "account_days", "posted", "memberships", "cus
 
 def upgrade() -> None:
     op.execute("SET LOCAL lock_timeout = '5s'")
-    for table in SCOPED:
-        restate_scope(op, table, "customer_id", by="subject")
+    with each_apart(op):
+        for table in SCOPED:
+            restate_scope(op, table, "customer_id", by="subject")
 
 
 def downgrade() -> None:
