@@ -1,7 +1,7 @@
 # Every command of the suite. `make` alone lists them. Each sets up what it needs, once.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: asyncapi drill help up down test scenario privacy fuzz faults compose-test lint types contracts format bench bench-test lock clean jars python web console browser
+.PHONY: asyncapi drill upgrade help up down test scenario privacy fuzz faults compose-test lint types contracts format bench bench-test lock clean jars python web console browser
 
 SETUP := deploy/local/setup.sh
 BIN := .venv/bin
@@ -19,7 +19,7 @@ down: python ## Stop the suite that runs from this folder
 
 test: python jars console browser ## Run all tests, the console's too
 	npm --prefix web run test --silent
-	$(BIN)/pytest --numprocesses $(PYTEST_WORKERS) --dist loadgroup -m "not (bench or compose or drill or faults or personal)" $(ARGS)
+	$(BIN)/pytest --numprocesses $(PYTEST_WORKERS) --dist loadgroup -m "not (bench or compose or drill or faults or personal or upgrade)" $(ARGS)
 
 scenario: python jars console ## Run the first day's chain over a whole suite with the Berka bank
 	$(BIN)/pytest -m chain tests/scenarios $(ARGS)
@@ -38,6 +38,9 @@ compose-test: python ## Build the images and try the suite of containers: harden
 
 drill: python jars console ## Back up a whole suite under writes, destroy it, restore it, verify it
 	$(BIN)/pytest -m drill tests/operations $(ARGS)
+
+upgrade: python jars console ## Let the version before serve while this one migrates, then take its place and give it back (FROM=REF DEMO=1)
+	KEHU_TEST_UPGRADE_FROM=$(FROM) KEHU_TEST_UPGRADE_DEMO=$(DEMO) $(BIN)/pytest -s -m upgrade tests/operations $(ARGS)
 
 lint: python web ## Check style, imports and unused dependencies
 	$(BIN)/ruff check .

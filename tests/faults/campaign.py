@@ -6,7 +6,7 @@ import asyncio
 import statistics
 import time
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from random import Random
@@ -21,7 +21,7 @@ from .load import Clients
 from .records import Topics
 from .suite import FaultySuite
 
-__all__ = ["Campaign", "Scene", "Tally", "open_scene"]
+__all__ = ["Campaign", "Scene", "Tally", "open_scene", "until"]
 
 GROUP: Final = 20
 WRITERS: Final = 3
@@ -71,6 +71,17 @@ class Scene:
         for task in work:
             task.result()
 
+    async def written(self, *, more: int) -> None:
+        """Wait until so many more writes were answered."""
+        goal = self._answered() + more
+        deadline = time.monotonic() + 120
+        while self._answered() < goal:
+            assert time.monotonic() < deadline, self.clients.last_failures
+            await asyncio.sleep(0.05)
+
+    def _answered(self) -> int:
+        return sum(sent.answer is not None for sent in self.clients.sent)
+
     async def settle(self, since: float | None = None) -> float:
         """Check that nothing differs within the time that there is; how many seconds after a moment it stood so."""
         took = await self.checker.converge(since or time.monotonic())
@@ -79,20 +90,21 @@ class Scene:
 
 
 @asynccontextmanager
-async def open_scene(suite: FaultySuite, seed: int) -> AsyncIterator[Scene]:
-    """Give a new suite its organisation and a segment of savers."""
+async def open_scene(suite: FaultySuite, seed: int, *, demo: bool = False) -> AsyncIterator[Scene]:
+    """Give a new suite its organisation and a segment of savers; one with the demo bank has them."""
     async with Bank(suite, Random(f"bank {seed}")) as bank:
         clients = Clients(suite, Random(f"clients {seed}"))
-        await bank.organise()
+        if not demo:
+            await bank.organise()
         async with httpx.AsyncClient(base_url=suite.url, timeout=10) as client:
 
             async def get(path: str) -> Any:
                 return (await clients.ask(client, "marketer", "GET", f"/api/v1/{path}", again=frozenset({403}))).json()
 
             async def units() -> dict[str, str]:
-                return {unit["code"]: unit["id"] for unit in (await get("units"))["items"]}
+                return {unit["code"]: unit["id"] for unit in (await get("units?limit=200"))["items"]}
 
-            await _until(units, lambda found: "BJ-01" in found)
+            await until(units, lambda found: "BJ-01" in found)
             clients.unit_id = (await units())["BJ-01"]
             body = {"code": "savers", "name": "储户", "rule": SAVERS}
             made = await clients.write(client, "marketer", "segment", "/api/v1/segments", body)
@@ -100,17 +112,20 @@ async def open_scene(suite: FaultySuite, seed: int) -> AsyncIterator[Scene]:
             segment = made.answer["segment_id"]
             path = f"/api/v1/segments/{segment}/publications"
             await clients.write(client, "marketer", "publication", path, None)
-            await _until(lambda: get(f"segments/{segment}"), lambda found: found["rule_version"] == 1)
-        checker = Checker(suite.database, Topics(suite.plan.kafka_bootstrap), clients.sent, bank.facts, segment)
+            await until(lambda: get(f"segments/{segment}"), lambda found: found["rule_version"] == 1)
+        topics = Topics(suite.plan.kafka_bootstrap)
+        checker = Checker(suite.database, topics, clients.sent, bank.facts, segment, alone=not demo)
         yield Scene(suite, bank, clients, checker, segment)
 
 
-async def _until(ask: Callable[[], Any], holds: Callable[[Any], bool]) -> None:
-    deadline = time.monotonic() + 60
+async def until(ask: Callable[[], Awaitable[Any]], holds: Callable[[Any], bool], *, within: float = 60) -> Any:
+    """Wait until the answer is as it should be. Raises `TimeoutError` with the last one."""
+    deadline = time.monotonic() + within
     while not holds(found := await ask()):
         if time.monotonic() > deadline:
             raise TimeoutError(f"never came: {found}")
         await asyncio.sleep(0.2)
+    return found
 
 
 class Campaign:

@@ -14,7 +14,7 @@ import httpx
 
 from .suite import FaultySuite
 
-__all__ = ["Clients", "Sent"]
+__all__ = ["PLAN", "Clients", "Sent"]
 
 TRANSIENT: Final = frozenset({408, 429, 502, 503, 504})
 STEPS: Final[tuple[tuple[str, dict[str, Any]], ...]] = (
@@ -25,6 +25,16 @@ STEPS: Final[tuple[tuple[str, dict[str, Any]], ...]] = (
     ("closures", {}),
 )
 """How a case is closed."""
+PLAN: Final[dict[str, Any]] = {
+    "code": "after-the-outage",
+    "name": "春季存款",
+    "objective": "留住到期资金",
+    "channel": "sms",
+    "product_code": "TD-12M",
+    "message": "{{ salutation }}您好，{{ product }} 今日开售。退订回复T。",
+    "ends_at": "2030-12-31T00:00:00Z",
+}
+"""A campaign that lacks its audience alone."""
 
 
 @dataclass

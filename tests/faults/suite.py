@@ -16,9 +16,13 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from datetime import time as dtime
 from pathlib import Path
 from typing import Final, Self
+from zoneinfo import ZoneInfo
 
 import psutil
 
@@ -29,26 +33,38 @@ from kehu_local.plan import HOST, PORTS, Plan, choose_ports, find_root
 from kehu_local.processes import KAFKA_SETTINGS
 from kehu_local.secrets import Secrets
 from kehu_local.status import readiness
-from kehu_local.testing import free_ports
+from kehu_local.testing import free_ports, wait_for
 
 from .proxy import Proxy
 
-__all__ = ["PROCESSES", "FaultySuite"]
+__all__ = ["PROCESSES", "Code", "FaultySuite"]
 
 PROCESSES: Final = tuple(name for name in PORTS if name.partition("-")[0] not in {"postgres", "kafka"})
 """The processes of the runner, by the names of the ports on which they answer for their health."""
 
+SHANGHAI: Final = ZoneInfo("Asia/Shanghai")
 STARTS_WITHIN: Final = 180.0
+LOADS_WITHIN: Final = 3600.0
 ENDS_WITHIN: Final = 20.0
 POSTGRES_SETTINGS: Final = {"max_connections": "200", "shared_buffers": "64MB", "max_wal_size": "1GB"}
 DISK: Final = 512 * 2**20
 """Bytes of the disk that the broker's folder is given, where the machine allows a disk of one's own."""
 
 
-class FaultySuite:
-    """One running suite without a demo bank. Use it as a context manager: nothing is left running, or mounted."""
+@dataclass(frozen=True)
+class Code:
+    """Whose code a suite runs, unless told this checkout's: an interpreter, and what it finds in its environment."""
 
-    def __init__(self) -> None:
+    python: str = sys.executable
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+
+class FaultySuite:
+    """One running suite, empty unless it is to have the demo bank. A context manager: nothing is left running, or mounted."""
+
+    def __init__(self, code: Code | None = None, *, demo: bool = False) -> None:
+        self._code = code or Code()
+        self._demo = demo
         self._folder = Path(tempfile.mkdtemp(prefix="kehu-faults-"))
         # PostgreSQL runs as a user of its own when root starts it.
         self._folder.chmod(0o755)
@@ -58,8 +74,8 @@ class FaultySuite:
         )
         disk = self._folder / "disk"
         disk.mkdir()
-        self.disk = disk if _mounted(disk) else None
-        """The broker's own disk; None when this machine does not let us mount one, and so none can be filled."""
+        self.disk = disk if not demo and _mounted(disk) else None
+        """The broker's own disk, too small for a demo bank; None when this machine does not let us mount one."""
         self.doors = {
             name: Proxy(ports[port])
             for name, port in (("postgres", "postgres"), ("kafka", "kafka"), ("gateway", "gateway"))
@@ -85,8 +101,7 @@ class FaultySuite:
         try:
             self.postgres.start()
             self.kafka.start()
-            self._start_runner()
-            self.await_ready(STARTS_WITHIN)
+            self.start(self._code)
         except BaseException:
             self.close()
             raise
@@ -97,9 +112,7 @@ class FaultySuite:
 
     def close(self, *, keep: bool = False) -> None:
         """End everything; the folder with the logs is kept when something went wrong."""
-        if self._runner is not None:
-            self._runner.send_signal(signal.SIGINT)
-            self._runner.wait()
+        self.stop()
         self.kafka.stop()
         self.postgres.stop()
         for door in self.doors.values():
@@ -110,6 +123,21 @@ class FaultySuite:
             sys.stderr.write(f"the logs are in {self._folder}\n")
         else:
             shutil.rmtree(self._folder)
+
+    def start(self, code: Code) -> None:
+        """Start the runner of some code over the servers and the data that there are, and wait for its processes."""
+        self._code = code
+        self._start_runner()
+        self.await_ready(STARTS_WITHIN)
+        if self._demo:
+            wait_for((self.plan.run / "demo.json").exists, f"no demo bank: {self.said()}", timeout=LOADS_WITHIN)
+
+    def stop(self) -> None:
+        """Stop the runner and its processes; servers and data stay."""
+        if self._runner is not None:
+            self._runner.send_signal(signal.SIGINT)
+            self._runner.wait()
+            self._runner = None
 
     @property
     def database(self) -> str:
@@ -127,8 +155,15 @@ class FaultySuite:
 
     def kehu(self, *arguments: str) -> str:
         """What the `kehu` command prints."""
-        command = [sys.executable, "-m", "kehu_local", *arguments, "--data", str(self.plan.data)]
-        return subprocess.run(command, check=True, capture_output=True, text=True, timeout=120).stdout
+        command = [self._code.python, "-m", "kehu_local", *arguments, "--data", str(self.plan.data)]
+        environment = os.environ | self._code.environment
+        return subprocess.run(command, check=True, capture_output=True, text=True, timeout=300, env=environment).stdout
+
+    def go_to_morning(self) -> None:
+        """Move the clock to ten o'clock of the next day: at night the gate of campaigns would put every message off."""
+        today = datetime.fromisoformat(self.kehu("clock", "show").strip()).astimezone(SHANGHAI)
+        morning = datetime.combine(today.date() + timedelta(days=1), dtime(10), SHANGHAI)
+        self.kehu("clock", "set", morning.isoformat())
 
     def process(self, name: str) -> psutil.Process | None:
         """A process of the runner, None while it does not listen."""
@@ -190,12 +225,14 @@ class FaultySuite:
         return (self._folder / "runner.log").read_text(encoding="utf-8")
 
     def _start_runner(self) -> None:
-        command = [sys.executable, "-m", "kehu_local", "up", "--data", str(self.plan.data), "--no-demo", "--quiet"]
+        command = [self._code.python, "-m", "kehu_local", "up", "--data", str(self.plan.data), "--quiet"]
+        command += ["--demo" if self._demo else "--no-demo"]
         command += ["--postgres", self.plan.postgres or "", "--kafka", self.plan.kafka or ""]
         for name, port in self.plan.ports.items():
             command += ["--port", f"{name}={port}"]
-        with (self._folder / "runner.log").open("wb") as log:
-            self._runner = subprocess.Popen(tethered(command, signal.SIGTERM), stdout=log, stderr=log)
+        environment = os.environ | self._code.environment
+        with (self._folder / "runner.log").open("ab") as log:
+            self._runner = subprocess.Popen(tethered(command, signal.SIGTERM), stdout=log, stderr=log, env=environment)
 
 
 def _broker_settings(door: Proxy) -> dict[str, str]:

@@ -7,12 +7,9 @@ import logging
 import signal
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable
-from datetime import datetime, timedelta
-from datetime import time as dtime
+from collections.abc import AsyncIterator
 from typing import Any
 from uuid import UUID, uuid4
-from zoneinfo import ZoneInfo
 
 import asyncpg
 import httpx
@@ -20,21 +17,12 @@ import pytest
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
-from .campaign import Campaign, Scene, open_scene
+from .campaign import Campaign, Scene, open_scene, until
+from .load import PLAN
 from .suite import PROCESSES, FaultySuite
 
 pytestmark = pytest.mark.faults
 
-SHANGHAI = ZoneInfo("Asia/Shanghai")
-PLAN = {
-    "code": "after-the-outage",
-    "name": "春季存款",
-    "objective": "留住到期资金",
-    "channel": "sms",
-    "product_code": "TD-12M",
-    "message": "{{ salutation }}您好，{{ product }} 今日开售。退订回复T。",
-    "ends_at": "2030-12-31T00:00:00Z",
-}
 PROJECTIONS = {
     ("customer", "timeline"): ("timeline_entries",),
     ("segmentation", "organization"): ("scope_units", "scope_staff"),
@@ -61,31 +49,9 @@ async def scene() -> AsyncIterator[Scene]:
             async with opened.load():
                 for _ in range(12):
                     await opened.bank.send(opened.bank.newcomer(savings=True))
-                await written(opened, more=60)
+                await opened.written(more=60)
             await opened.settle()
             yield opened
-
-
-async def written(scene: Scene, *, more: int) -> None:
-    """Wait until so many more writes were answered."""
-    goal = answered(scene) + more
-    deadline = time.monotonic() + 30
-    while answered(scene) < goal:
-        assert time.monotonic() < deadline, scene.clients.last_failures
-        await asyncio.sleep(0.05)
-
-
-def answered(scene: Scene) -> int:
-    return sum(sent.answer is not None for sent in scene.clients.sent)
-
-
-async def until(ask: Callable[[], Awaitable[Any]], holds: Callable[[Any], bool], *, within: float = 60) -> Any:
-    """Wait until the answer is as it should be."""
-    deadline = time.monotonic() + within
-    while not holds(found := await ask()):
-        assert time.monotonic() < deadline, found
-        await asyncio.sleep(0.2)
-    return found
 
 
 async def healed(scene: Scene) -> None:
@@ -98,7 +64,7 @@ async def test_every_process_may_be_killed_under_writes(scene: Scene) -> None:
             process = scene.suite.process(name)
             assert process is not None
             process.kill()
-            await written(scene, more=5)
+            await scene.written(more=5)
             await healed(scene)
     await scene.settle()
 
@@ -110,11 +76,11 @@ async def test_writes_go_on_while_the_broker_is_away_for_twenty_seconds(scene: S
             began = time.monotonic()
             before = Counter(scene.clients.failures)
             while time.monotonic() - began < 20:
-                await written(scene, more=1)
+                await scene.written(more=1)
             failures = scene.clients.failures - before
         finally:
             await asyncio.to_thread(scene.suite.kafka.start)
-        await written(scene, more=5)
+        await scene.written(more=5)
     assert failures == Counter(), scene.clients.last_failures
     await healed(scene)
     await scene.settle()
@@ -123,9 +89,9 @@ async def test_writes_go_on_while_the_broker_is_away_for_twenty_seconds(scene: S
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGQUIT], ids=["fast", "immediate"])
 async def test_postgresql_restarted_under_writes(scene: Scene, how: signal.Signals) -> None:
     async with scene.load():
-        await written(scene, more=5)
+        await scene.written(more=5)
         await asyncio.to_thread(scene.suite.restart, scene.suite.postgres, how)
-        await written(scene, more=20)
+        await scene.written(more=20)
     await healed(scene)
     await scene.settle()
 
@@ -135,7 +101,7 @@ async def test_a_paused_worker_is_replaced_and_may_come_back(scene: Scene) -> No
     assert first is not None
     with scene.suite.another_worker("customer"):
         async with scene.load():
-            await written(scene, more=20)
+            await scene.written(more=20)
             first.suspend()
             try:
                 carried = await events(scene)
@@ -143,7 +109,7 @@ async def test_a_paused_worker_is_replaced_and_may_come_back(scene: Scene) -> No
                 await until(lambda: events(scene), lambda found: found > carried + 20)
             finally:
                 first.resume()
-            await written(scene, more=20)
+            await scene.written(more=20)
     await healed(scene)
     await scene.settle()
 
@@ -260,10 +226,7 @@ async def kept(scene: Scene, topic: str) -> int:
 
 
 async def test_a_consent_withdrawn_while_campaigns_was_down_is_respected(scene: Scene) -> None:
-    # By day: at night the gate would put every message off.
-    today = datetime.fromisoformat(scene.suite.kehu("clock", "show").strip()).astimezone(SHANGHAI)
-    morning = datetime.combine(today.date() + timedelta(days=1), dtime(10), SHANGHAI)
-    scene.suite.kehu("clock", "set", morning.isoformat())
+    scene.suite.go_to_morning()
     rows = await select(scene, "SELECT DISTINCT customer_id FROM segmentation.memberships WHERE valid_to IS NULL")
     savers = [row["customer_id"] for row in rows]
     willing, unwilling = savers[:4], savers[4:8]
