@@ -18,14 +18,17 @@ from kehu_chassis.delivery import Delivery
 from kehu_chassis.kafka import Kafka
 from kehu_chassis.message import Message, from_headers
 from kehu_chassis.subscription import Subscription
+from kehu_contracts.topics import FOREVER, TOPICS
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-__all__ = ["NotReplayable", "rebuild"]
+__all__ = ["NotReplayable", "TopicLost", "rebuild"]
 
 log = structlog.get_logger(__name__)
 
+_KEPT: Final = frozenset(topic.name for topic in TOPICS if topic.retention_hours == FOREVER)
+_KNOWN: Final = "SELECT topic, count(*) AS subjects FROM inbox_positions WHERE subscription = $1 GROUP BY topic"
 _ALONE: Final = "SELECT pg_advisory_lock(hashtextextended(current_schema() || '/' || $1, 0))"
 _FORGET: Final = (
     "DELETE FROM inbox WHERE subscription = $1",
@@ -43,11 +46,22 @@ class NotReplayable(ValueError):
     """The subscription names no projection tables: its effects are more than a projection."""
 
 
-async def rebuild(database: Database, subscription: Subscription, kafka: Kafka) -> int:
+class TopicLost(Exception):
+    """A topic that is kept for ever holds fewer messages than the projection knows subjects of it.
+
+    So it is when the broker's data were lost: the projection would be emptied, and hardly be filled.
+    """
+
+    def __init__(self, topic: str, held: int, subjects: int) -> None:
+        super().__init__(f"{topic} holds {held} messages; the projection was made of {subjects} subjects of it")
+
+
+async def rebuild(database: Database, subscription: Subscription, kafka: Kafka, *, anyway: bool = False) -> int:
     """Empty the projection tables and fill them from the topics as they stand; tell how many messages were read.
 
     Raises:
         NotReplayable: the subscription has no projection tables.
+        TopicLost: the topics hold less than the projection; not with `anyway`.
         kehu_chassis.message.Refused: or whatever else the handler raises: nothing is buried in a rebuild.
     """
     if not subscription.projection_tables:
@@ -56,6 +70,8 @@ async def rebuild(database: Database, subscription: Subscription, kafka: Kafka) 
     lock = await database.dedicated()
     try:
         await lock.execute(_ALONE, subscription.name, timeout=None)
+        if not anyway:
+            await _require_topics(database, subscription, kafka)
         await _empty(database, subscription)
         count = 0
         async for messages in _read(kafka, subscription):
@@ -67,6 +83,23 @@ async def rebuild(database: Database, subscription: Subscription, kafka: Kafka) 
         await lock.close()
     log.info("replay.rebuilt", subscription=subscription.name, messages=count)
     return count
+
+
+async def _require_topics(database: Database, subscription: Subscription, kafka: Kafka) -> None:
+    async with database.begin(read_only=True) as tx:
+        rows = await tx.connection.fetch(_KNOWN, subscription.name)
+    known = {row["topic"]: row["subjects"] for row in rows if row["topic"] in _KEPT}
+    if not known:
+        return
+    reader = kafka.reader()
+    await reader.start()
+    try:
+        for topic, subjects in known.items():
+            held = sum((await _ends(reader, [kafka.physical(topic)])).values())
+            if held < subjects:
+                raise TopicLost(topic, held, subjects)
+    finally:
+        await reader.stop()
 
 
 async def _empty(database: Database, subscription: Subscription) -> None:

@@ -18,7 +18,7 @@ from kehu_chassis.delivery import Delivery
 from kehu_chassis.inbox import Rebuilding
 from kehu_chassis.kafka import Kafka, create_topics
 from kehu_chassis.relay import Relay
-from kehu_chassis.replay import NotReplayable, rebuild
+from kehu_chassis.replay import NotReplayable, TopicLost, rebuild
 from kehu_chassis.testing.events import Deliver
 from kehu_chassis.testing.plugin import Eventually, OutboxRows
 from kehu_chassis.testing.probe import TOPIC, Probe
@@ -76,6 +76,18 @@ async def test_an_empty_schema_is_filled_from_the_topics(
             await tx.connection.execute(f"DELETE FROM {table}")  # noqa: S608  names above
     await rebuild(worker_database, probe.subscription, kafka)
     assert await probe.rows("projection") == lived
+
+
+async def test_a_projection_is_not_emptied_when_the_broker_has_lost_what_it_was_made_of(
+    lived: list[dict[str, Any]], worker_database: Database, kafka: Kafka, probe: Probe
+) -> None:
+    anew = Kafka(kafka.bootstrap, client_id="anew", prefix=f"{kafka.prefix}anew-")
+    await create_topics(anew, [topic for topic in TOPICS if topic.name == TOPIC])
+    with pytest.raises(TopicLost, match="holds 0 messages; the projection was made of 29 subjects"):
+        await rebuild(worker_database, probe.subscription, anew)
+    assert await probe.rows("projection") == lived
+    assert await rebuild(worker_database, probe.subscription, anew, anyway=True) == 0
+    assert await probe.rows("projection") == []
 
 
 @pytest.mark.usefixtures("lived")
