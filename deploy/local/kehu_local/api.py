@@ -8,7 +8,7 @@ from typing import Any, Final, Self
 
 import httpx
 
-from kehu_local.failures import Failed
+from kehu_local.failures import START_IT, Failed
 from kehu_local.plan import Plan
 
 __all__ = ["Api", "token_of_client", "token_of_user"]
@@ -42,7 +42,7 @@ class Api:
         try:
             response = self._client.request(method, path, **arguments)
         except httpx.TransportError as error:
-            raise Failed(f"{self._client.base_url} does not answer: {error}", "Start the suite: make up") from error
+            raise Failed(f"{self._client.base_url} does not answer: {error}", START_IT) from error
         if response.is_success:
             return response.json() if response.content else None
         raise Failed(_problem(response), f"The request was {method} {path}.")
@@ -68,7 +68,7 @@ def _token(plan: Plan, form: dict[str, str]) -> str:
     try:
         response = httpx.post(f"{plan.gateway_url}/oauth2/token", data=form, timeout=TIMEOUT)
     except httpx.TransportError as error:
-        raise Failed(f"{plan.gateway_url} does not answer: {error}", "Start the suite: make up") from error
+        raise Failed(f"{plan.gateway_url} does not answer: {error}", START_IT) from error
     if not response.is_success:
         remedy = "Tokens are given by the built-in issuer only, to its demo users and clients."
         raise Failed(_problem(response), remedy)
@@ -83,4 +83,5 @@ def _problem(response: httpx.Response) -> str:
         body = {}
     told = body.get("detail") or body.get("title") or body.get("error_description") or body.get("error") or "no reason"
     code = body.get("code", "")
-    return f"{response.status_code} {code} {told}".replace("  ", " ")
+    places = "".join(f"; {error['pointer']}: {error['detail']}" for error in body.get("errors", []))
+    return f"{response.status_code} {code} {told}".replace("  ", " ") + places

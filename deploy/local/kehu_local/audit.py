@@ -13,7 +13,7 @@ from kehu_chassis.audit_chain import Break, Verdict, anchors, verify
 from kehu_chassis.database import Database
 from kehu_chassis.ledger import Ledger, LedgerDamaged
 from kehu_local.environment import database_dsn
-from kehu_local.failures import Failed
+from kehu_local.failures import Failed, no_database
 from kehu_local.plan import Plan, find_root
 from kehu_local.secrets import SCHEMAS, Secrets
 
@@ -47,6 +47,9 @@ def verify_chains(
     """Recompute the chain of every service and of the gateway, compare it with its anchors, and name the first break. Exit 1 when broken."""
     root = find_root()
     plan = Plan.load(root, data.absolute() if data else root / ".local")
+    if ledger is not None and not any(ledger.rglob("*.jsonl")):
+        # Without anchors every chain that is whole in itself would hold, also one that was made anew.
+        raise Failed(f"There is no ledger in {ledger}.", "Name the folder with a .jsonl file for each service.")
     found = asyncio.run(verdicts(plan, ledger or plan.ledger))
     for service, verdict in found.items():
         held = f"{verdict.checked} rows hold, {verdict.anchored} of them anchored"
@@ -79,7 +82,7 @@ async def verdicts(plan: Plan, ledger: Path) -> dict[str, Verdict]:
                 str(error), "Take the line out if you know why it is damaged; what it held is lost."
             ) from error
         except OSError as error:
-            raise Failed(f"PostgreSQL does not answer: {error}", "Start the suite: make up") from error
+            raise no_database(error) from error
         try:
             async with opened.begin(read_only=True) as tx:
                 found[service] = await verify(tx, held)

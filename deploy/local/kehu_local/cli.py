@@ -22,6 +22,7 @@ from kehu_local import clock, lock
 from kehu_local.audit import audit
 from kehu_local.dead_letters import dead_letters
 from kehu_local.failures import Failed
+from kehu_local.health import health, resume
 from kehu_local.importers.commands import imports
 from kehu_local.keys import keys
 from kehu_local.plan import Plan, choose_ports, find_root
@@ -50,6 +51,8 @@ app.add_typer(imports, name="import")
 app.add_typer(audit, name="audit")
 app.add_typer(keys, name="keys")
 recovery.register(app)
+for operation in (health, resume):
+    app.command()(operation)
 
 out = Console(highlight=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
@@ -86,7 +89,9 @@ def up(  # noqa: PLR0913 - each is an option of the command line.
         ),
     ] = None,
     at: Annotated[str | None, typer.Option(help="Business time at which a new suite begins (ISO 8601).")] = None,
-    demo: Annotated[bool, typer.Option("--demo/--no-demo", envvar="DEMO", help="Load the demo bank, once.")] = True,
+    demo: Annotated[
+        bool, typer.Option("--demo/--no-demo", envvar="DEMO", help="Give a new suite the demo bank.")
+    ] = True,
     quiet: Annotated[bool, typer.Option("--quiet", help="Do not stream the processes' logs.")] = False,
 ) -> None:
     """Start everything and stay; Ctrl-C stops it."""
@@ -176,12 +181,41 @@ def _print_instant(suite: SuiteClock) -> None:
 def replay(
     service: Annotated[str, typer.Argument(help="The service.")],
     subscription: Annotated[str, typer.Argument(help="The subscription whose projection is rebuilt.")],
+    *,
+    anyway: Annotated[
+        bool, typer.Option("--anyway", help="Also when the topics hold less than the projection does.")
+    ] = False,
     data: Data = None,
 ) -> None:
     """Rebuild a projection from its topics; the suite may run meanwhile."""
     from kehu_local.replay import replay as run  # noqa: PLC0415 - see `up`.
 
-    out.print(f"{run(_suite(data), service, subscription)} messages read")
+    out.print(f"{run(_suite(data), service, subscription, anyway=anyway)} messages read")
+
+
+@app.command()
+def worker(
+    service: Annotated[str, typer.Argument(help="The service, or gateway.")],
+    data: Data = None,
+) -> None:
+    """Run one more worker of a service in this terminal, until Ctrl-C; the workers share the partitions of its topics."""
+    from kehu_local.worker import run_worker  # noqa: PLC0415 - see `up`.
+
+    run_worker(_suite(data), service, out)
+
+
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def psql(
+    context: typer.Context,
+    schema: Annotated[
+        str | None, typer.Option("--as", help="Be the owner of this schema; the server's administrator if not given.")
+    ] = None,
+    data: Data = None,
+) -> None:
+    """Open Kehu's database with PostgreSQL's psql; further arguments, such as -c STATEMENT, are psql's own."""
+    from kehu_local.psql import open_psql  # noqa: PLC0415 - see `up`.
+
+    open_psql(_suite(data), schema, context.args)
 
 
 @topic_commands.command("plan")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-__all__ = ["Failed"]
+__all__ = ["START_IT", "Failed", "no_database"]
+
+START_IT = "See whether it runs: kehu status. If not, start it: make up"
 
 
 class Failed(RuntimeError):
@@ -12,3 +14,9 @@ class Failed(RuntimeError):
         super().__init__(f"{cause}\n{remedy}")
         self.cause = cause
         self.remedy = remedy
+
+
+def no_database(error: OSError) -> Failed:
+    """PostgreSQL did not answer a command, whichever of its clients says so."""
+    told = str(error).removeprefix("PostgreSQL does not answer: ") or type(error).__name__
+    return Failed(f"PostgreSQL does not answer: {told}", START_IT)

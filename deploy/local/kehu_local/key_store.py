@@ -21,7 +21,7 @@ from kehu_chassis.crypto import KeyFileError, KeyRing, encryption_keys, retire_k
 from kehu_chassis.database import Database, Transaction
 from kehu_local import message_keys
 from kehu_local.environment import database_dsn
-from kehu_local.failures import Failed
+from kehu_local.failures import Failed, no_database
 from kehu_local.message_keys import KEY_BYTES, Jwk
 from kehu_local.plan import Plan, write_json
 from kehu_local.secrets import Secrets, wrapping_part
@@ -239,7 +239,7 @@ async def _services(plan: Plan, services: Iterable[str]) -> AsyncIterator[dict[s
             try:
                 databases[service] = await Database.connect(dsn, schema=service, application_name="kehu-keys")
             except OSError as error:
-                raise Failed(f"PostgreSQL does not answer: {error}", "Start the suite: make up") from error
+                raise no_database(error) from error
             stack.push_async_callback(databases[service].close)
         yield databases
 

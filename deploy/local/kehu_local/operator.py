@@ -10,6 +10,7 @@ import typer
 from kehu_local import cli
 from kehu_local.audit import audit
 from kehu_local.dead_letters import dead_letters
+from kehu_local.health import health, resume
 from kehu_local.keys import keys
 from kehu_local.recovery import commands as recovery
 from kehu_local.recovery.commands import Folder, Keys, LostLedger, NoLedger
@@ -26,7 +27,7 @@ app = typer.Typer(
 )
 for group, name in ((keys, "keys"), (audit, "audit"), (dead_letters, "dead-letters"), (cli.topic_commands, "topics")):
     app.add_typer(group, name=name)
-for command in (cli.replay, cli.token, recovery.backup, recovery.verify):
+for command in (health, resume, cli.replay, cli.token, recovery.backup, recovery.verify):
     app.command()(command)
 
 

@@ -45,21 +45,34 @@ def proportional_memory(runner: int) -> int:
     return total
 
 
+def _listeners(runner: int) -> dict[int, str]:
+    """By port: the process below the runner that listens there."""
+    found = {}
+    for process in psutil.Process(runner).children(recursive=True):
+        with contextlib.suppress(psutil.Error):
+            for connection in process.net_connections("tcp"):
+                if connection.status == psutil.CONN_LISTEN:
+                    found[connection.laddr.port] = str(process.pid)
+    return found
+
+
 def show_status(plan: Plan, console: Console) -> bool:
     """Print a line for each process; False when one is not ready."""
     runner = lock.holder(plan.run)
     if runner is None:
         console.print("Nothing runs with this data folder.")
         return False
-    table = Table("Process", "Address", "State")
+    table = Table("Process", "Address", "Pid", "State")
+    pids = _listeners(runner)
     all_ready = True
     for name, port in plan.used_ports().items():
         if name == "kafka-controller":
             continue
         state = _connects(port) if name in {"postgres", "kafka"} else readiness(port)
         all_ready = all_ready and state == "ok"
-        table.add_row(name, f"{HOST}:{port}", state)
+        table.add_row(name, f"{HOST}:{port}", pids.get(port, ""), state)
     console.print(table)
+    console.print(f"The runner is process {runner}; what it runs it starts again when it ends.")
     console.print(f"Memory, all processes together: {proportional_memory(runner) / 2**20:.0f} MiB")
     return all_ready
 

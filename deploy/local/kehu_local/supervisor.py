@@ -79,8 +79,9 @@ class Server(Protocol):
 
 @dataclass(slots=True)
 class _Lives:
-    """When a child died, when it is started again, and whether it was given up."""
+    """When a child died, when it is started again, and whether it was given up: never, when all others need it."""
 
+    is_needed: bool = False
     deaths: deque[float] = field(default_factory=lambda: deque(maxlen=MOST_DEATHS))
     restart_at: float | None = None
     given_up: bool = False
@@ -88,7 +89,7 @@ class _Lives:
     def died(self, now: float) -> float | None:
         """Note a death; the pause before the next start, None when the child is given up."""
         self.deaths.append(now)
-        if len(self.deaths) == MOST_DEATHS and now - self.deaths[0] <= DEATHS_WITHIN:
+        if not self.is_needed and len(self.deaths) == MOST_DEATHS and now - self.deaths[0] <= DEATHS_WITHIN:
             self.given_up, self.restart_at = True, None
             return None
         recent = sum(1 for death in self.deaths if now - death <= DEATHS_WITHIN)
@@ -153,8 +154,8 @@ class Supervisor:
         self._fork(child)
 
     def watch(self, server: Server) -> None:
-        """Restart this server, which runs, when it dies."""
-        self._servers[server.name] = (server, _Lives())
+        """Restart this server, which runs, whenever it dies: what keeps it down, such as a full disk, may be mended."""
+        self._servers[server.name] = (server, _Lives(is_needed=True))
 
     def run_once(self, programs: Sequence[Program]) -> None:
         """Run programs side by side to their end. Raises `OneShotFailed` for the first that fails; ends the others."""
@@ -307,7 +308,7 @@ class Supervisor:
                 self._died(child.program.name, child.lives, child.code, list(child.tail))
         for name, (server, lives) in self._servers.items():
             code = server.poll()
-            if code is not None and lives.restart_at is None and not lives.given_up and not self._stopping:
+            if code is not None and lives.restart_at is None and not self._stopping:
                 self._died(name, lives, code, server.log_tail().splitlines())
 
     @staticmethod

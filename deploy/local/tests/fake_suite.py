@@ -14,6 +14,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 from kehu_chassis.testing.servers import ServerFailed
+from kehu_local import demo
 from kehu_local.failures import Failed
 from kehu_local.plan import HOST, Plan, find_root
 from kehu_local.processes import Processes
@@ -54,12 +55,18 @@ class _Fakes(Processes):
         return [Program(name, partial(_serve, port)) for name, port in ports.items()]
 
 
+def _load_demo(plan: Plan) -> None:  # noqa: ARG001 - in place of another, with its parameter.
+    sys.exit(int(os.environ["FAKE_SUITE_DEMO"]))
+
+
 def main() -> int:
     data, ports, kafka = Path(sys.argv[1]), json.loads(sys.argv[2]), sys.argv[3] if len(sys.argv) > 3 else None
     plan = Plan(root=find_root(), data=data, ports=ports, kafka=kafka, postgres=os.environ.get("FAKE_SUITE_POSTGRES"))
     say = partial(print, flush=True)
+    with_demo = "FAKE_SUITE_DEMO" in os.environ
+    demo.load = _load_demo
     try:
-        Runner(plan, with_demo=False, at=None, say=say, on_ready=lambda _: say("ready"), processes=_Fakes()).run()
+        Runner(plan, with_demo=with_demo, at=None, say=say, on_ready=lambda _: say("ready"), processes=_Fakes()).run()
     except (Failed, ServerFailed) as failure:
         say(f"failed: {failure}")
         return 1

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import json
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
+import httpx
 import pytest
 from typer.testing import CliRunner, Result
 
 from kehu_chassis.clock import SuiteClock
 from kehu_chassis.kafka import Kafka
 from kehu_contracts.topics import TOPICS
-from kehu_local import api, clock, topics
+from kehu_local import api, clock, dead_letters, topics
 from kehu_local.cli import app, main
 from kehu_local.failures import Failed
 from kehu_local.jars import Jar, JarsFailed, fetch_jars, jars_are_complete, read_lock
@@ -159,9 +162,11 @@ async def test_topics_are_created_once_and_differences_are_told(kafka: Kafka, mo
 
 
 class FakeApi:
-    """The operations API of a suite, with one dead letter."""
+    """The operations API of a suite, with one dead letter, a stopped consumer and a worker that does what is asked."""
 
     calls: ClassVar[list[tuple[str, object]]] = []
+    outcomes: ClassVar[dict[str, str]] = {"redrives": "redriven", "skips": "skipped"}
+    """What becomes of the letter by what is asked."""
     letter: ClassVar[dict[str, Any]] = {
         "dead_letter_id": "0198c2a0-0000-7000-8000-00000000dead",
         "id": "0198c2a0-0000-7000-8000-00000000feed",
@@ -171,10 +176,36 @@ class FakeApi:
         "type": "bank.party",
         "key": "4711",
         "reason": "body does not fit",
+        "died_at": "2026-01-15T02:30:00Z",
     }
+    services: ClassVar[list[dict[str, Any]]] = [
+        {
+            "service": "customer",
+            "status": "degraded",
+            "health": {
+                "outbox": {"depth": 3, "oldest_seconds": 61.4},
+                "consumers": [
+                    {
+                        "subscription": "bank-party",
+                        "state": "stopped",
+                        "reason": "21 messages died",
+                        "lag": None,
+                        "held": 5,
+                        "open_dead_letters": 21,
+                    }
+                ],
+                "due_timers": 1,
+                "failing_timers": 0,
+                "parked_messages": 2,
+                "open_dead_letters": 21,
+            },
+        },
+        {"service": "complaints", "status": "unavailable", "health": None},
+    ]
 
     def __init__(self, plan: Plan, token: str) -> None:
         assert (plan.gateway_url, token) == ("http://127.0.0.1:9999", "token of operator")
+        self._state = "open"
 
     def __enter__(self) -> Self:
         return self
@@ -184,11 +215,14 @@ class FakeApi:
 
     def get(self, path: str, **parameters: Any) -> Any:
         self.calls.append((path, {key: value for key, value in parameters.items() if value is not None}))
+        if path == "/api/v1/operations":
+            return {"services": self.services}
         is_list = path.endswith("dead-letters")
-        return {"items": [self.letter], "next_cursor": None} if is_list else self.letter
+        return {"items": [self.letter], "next_cursor": None} if is_list else self.letter | {"state": self._state}
 
     def post(self, path: str, body: object) -> Any:
         self.calls.append((path, body))
+        self._state = self.outcomes.get(path.rpartition("/")[2], "open")
 
 
 @pytest.fixture
@@ -213,16 +247,101 @@ def test_a_dead_letter_is_listed_by_the_id_by_which_it_is_shown_and_settled(kehu
     assert shown.exit_code == 0, shown.output
     assert letter in shown.output
     assert FakeApi.letter["id"] not in shown.output
+    assert "bank.party of 4711 on bank.party.v1: body does not fit" in shown.output
     assert kehu("dead-letters", "show", "gateway", letter).exit_code == 0
-    assert kehu("dead-letters", "redrive", "customer", letter, "--reason", "mended").exit_code == 0
-    assert kehu("dead-letters", "skip", "customer", letter, "--reason", "no use").exit_code == 0
+    redriven = kehu("dead-letters", "redrive", "customer", letter, "--reason", "mended")
+    assert (redriven.exit_code, redriven.output) == (0, f"{letter}  redriven\n")
+    skipped = kehu("dead-letters", "skip", "customer", letter, letter, "--reason", "no use")
+    assert (skipped.exit_code, skipped.output) == (0, f"{letter}  skipped\n" * 2)
     path = "/api/v1/operations/customer/dead-letters"
+    one, skip = f"{path}/{letter}", (f"{path}/{letter}/skips", {"reason": "no use"})
     assert FakeApi.calls == [
         (path, {"state": "open"}),
         (f"/api/v1/operations/gateway/dead-letters/{letter}", {}),
-        (f"{path}/{letter}/redrives", {"reason": "mended"}),
-        (f"{path}/{letter}/skips", {"reason": "no use"}),
+        (f"{one}/redrives", {"reason": "mended"}),
+        (one, {}),
+        *(skip, skip, (one, {}), (one, {})),
     ]
+
+
+def test_ids_of_dead_letters_stand_at_the_beginning_of_a_line_however_narrow_the_terminal(
+    kehu: Callable[..., Result], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(FakeApi.letter, "reason", "long " * 40)
+    first, second = kehu("dead-letters", "list", "customer").output.splitlines()
+    assert first == f"{FakeApi.letter['dead_letter_id']}  open  parties  2026-01-15T02:30:00Z"
+    assert second.startswith("    bank.party of 4711 on bank.party.v1: long long")
+
+
+@pytest.mark.parametrize(
+    ("state", "told"), [("open", "died again: body does not fit"), ("redrive", "waits for the worker of the service")]
+)
+def test_a_letter_that_is_not_settled_is_told_and_the_command_fails(
+    kehu: Callable[..., Result], monkeypatch: pytest.MonkeyPatch, state: str, told: str
+) -> None:
+    monkeypatch.setitem(FakeApi.outcomes, "redrives", state)
+    monkeypatch.setattr(dead_letters, "DONE_WITHIN", 0.0)
+    redriven = kehu("dead-letters", "redrive", "customer", FakeApi.letter["dead_letter_id"], "--reason", "try")
+    assert redriven.exit_code == 1
+    assert told in redriven.output
+
+
+def test_the_health_of_every_service_is_told_and_is_1_unless_all_is_well(
+    kehu: Callable[..., Result], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ill = kehu("health")
+    assert ill.exit_code == 1
+    assert ill.output.splitlines() == [
+        "customer: degraded",
+        "  outbox 3 events, the oldest 61 s old; timers 1 due, 0 failing; parked 2; dead letters 21",
+        "  bank-party               stopped  lag unknown, held 5, dead letters 21 (21 messages died)",
+        "complaints: unavailable",
+    ]
+    monkeypatch.setattr(FakeApi, "services", [{"service": "customer", "status": "ok", "health": None}])
+    assert kehu("health").exit_code == 0
+
+
+def test_a_stopped_consumer_is_resumed_by_its_names_and_with_a_reason(kehu: Callable[..., Result]) -> None:
+    assert kehu("resume", "customer", "bank-party").exit_code == 2
+    assert isinstance(kehu("resume", "custmer", "bank-party", "--reason", "mended").exception, Failed)
+    assert FakeApi.calls == []
+    assert kehu("resume", "customer", "bank-party", "--reason", "mended").exit_code == 0
+    path = "/api/v1/operations/customer/consumers/bank-party/resumptions"
+    assert FakeApi.calls == [(path, {"reason": "mended"})]
+
+
+def test_a_refused_request_is_told_with_each_of_its_errors() -> None:
+    errors = [{"pointer": "#/state", "detail": "Input should be 'open' or 'skipped'"}]
+    refused = {"code": "request.invalid", "title": "The request is invalid", "errors": errors}
+    told = api._problem(httpx.Response(422, json=refused))
+    assert told == "422 request.invalid The request is invalid; #/state: Input should be 'open' or 'skipped'"
+
+
+def test_a_ledger_that_is_not_there_is_not_taken_for_one_without_anchors(
+    kehu: Callable[..., Result], tmp_path: Path
+) -> None:
+    refused = kehu("audit", "verify", "--ledger", str(tmp_path / "misspelt"))
+    assert isinstance(refused.exception, Failed)
+    assert "There is no ledger in" in str(refused.exception)
+
+
+@pytest.mark.parametrize("command", [("worker", "customer"), ("worker", "custmer"), ("psql", "--as", "custmer")])
+def test_what_needs_the_suite_or_a_name_of_it_is_refused(kehu: Callable[..., Result], command: tuple[str, ...]) -> None:
+    assert isinstance(kehu(*command).exception, Failed)
+
+
+def test_psql_is_the_owner_of_a_schema_and_keeps_the_password_out_of_the_arguments(
+    kehu: Callable[..., Result], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    became: list[Any] = []
+    monkeypatch.setattr(os, "execv", lambda *given: became.append(given))
+    monkeypatch.setenv("PGPASSWORD", "")
+    assert kehu("psql", "--as", "customer", "-c", "SELECT 1").exit_code == 0
+    roles = json.loads((tmp_path / "secrets" / "passwords.json").read_text())["roles"]
+    ((program, arguments),) = became
+    assert program.name == "psql"
+    assert arguments[1:] == ["postgresql://kehu_customer_owner@127.0.0.1:15432/kehu", "-c", "SELECT 1"]
+    assert os.environ["PGPASSWORD"] == roles["customer"]["owner"]
 
 
 def test_a_dead_letter_is_not_settled_without_a_reason(kehu: Callable[..., Result]) -> None:

@@ -95,6 +95,21 @@ def test_down_stops_the_suite_of_its_data_folder(suite: SuiteProcess, capsys: py
     assert "Nothing runs" in capsys.readouterr().out
 
 
+def test_status_names_the_process_behind_each_port(
+    suite: SuiteProcess, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    suite.start_and_wait()
+    monkeypatch.setenv("COLUMNS", "120")
+    assert _exit_code("status", "--data", str(suite.data)) == 0
+    told = {line.split()[1]: line.split()[5] for line in capsys.readouterr().out.splitlines() if "127.0.0.1" in line}
+    assert told == {
+        "gateway": str(_pid(suite, "gateway")),
+        "customer": str(_pid(suite, "customer")),
+        "postgres": str(suite.server_pids()[0]),
+    }
+    _stop(suite)
+
+
 def test_a_child_that_dies_is_started_again_and_that_is_said(suite: SuiteProcess) -> None:
     suite.start_and_wait()
     first = _pid(suite, "customer")
@@ -127,6 +142,22 @@ def test_postgresql_is_started_again_when_it_was_killed(suite: SuiteProcess) -> 
     _stop(suite)
 
 
+def test_a_server_that_does_not_start_is_tried_until_it_does_and_the_others_go_on(suite: SuiteProcess) -> None:
+    suite.start_and_wait()
+    (server,) = suite.server_pids()
+    with socket.socket() as holder:
+        # What keeps it down here is its port, which is ours as soon as it lets go.
+        holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        os.kill(server, signal.SIGKILL)
+        wait_for(lambda: not lives(server), "PostgreSQL did not end")
+        holder.bind(("127.0.0.1", suite.ports["postgres"]))
+        holder.listen()
+        for pause in ("0.5", "1", "2", "4", "8"):
+            assert f"it is started again in {pause} s" in suite.wait_for_line("PostgreSQL ended"), suite.text
+    assert suite.answers("customer")
+    _stop(suite)
+
+
 async def test_a_killed_runner_leaves_nothing_that_blocks_the_next_start(whole_suite: SuiteProcess) -> None:
     whole_suite.start_and_wait()
     await _execute(whole_suite, "CREATE TABLE kept AS SELECT 7 AS n")
@@ -136,6 +167,31 @@ async def test_a_killed_runner_leaves_nothing_that_blocks_the_next_start(whole_s
     assert [pid for pid in children if lives(pid)] == []
     assert await _execute(whole_suite, "SELECT n FROM kept") == 7
     _stop(whole_suite)
+
+
+def test_a_demo_bank_is_loaded_to_its_end_once(suite: SuiteProcess, monkeypatch: pytest.MonkeyPatch) -> None:
+    for ends_with, loads in (("1", True), ("0", True), ("0", False)):
+        monkeypatch.setenv("FAKE_SUITE_DEMO", ends_with)
+        suite.lines.clear()
+        suite.start()
+        if ends_with == "1":
+            assert suite.end() == 1
+        else:
+            suite.wait_for_line("ready\n")
+            _stop(suite)
+        assert ("Loading the demo bank" in suite.text) is loads
+
+
+def test_no_demo_bank_is_loaded_into_a_suite_that_began_without(
+    suite: SuiteProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    suite.start_and_wait()
+    _stop(suite)
+    monkeypatch.setenv("FAKE_SUITE_DEMO", "0")
+    suite.start()
+    suite.wait_for_line("ready\n")
+    _stop(suite)
+    assert "Loading the demo bank" not in suite.text
 
 
 def test_a_port_in_use_is_named_and_nothing_is_left_running(suite: SuiteProcess) -> None:

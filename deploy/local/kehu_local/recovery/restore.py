@@ -70,7 +70,8 @@ def restore_suite(plan: Plan, source: Source, say: Say) -> None:
         with _servers(plan, secrets, say):
             asyncio.run(fill(plan, secrets, archive, source, say))
         plan.save()
-    say(f"Restored as of {archive.manifest['point']}; start it: kehu up --data {plan.data}")
+    say(f"Restored as of {archive.manifest['point']}")
+    say(f"Start it, with the same options for ports and servers: kehu up --data {plan.data}")
 
 
 def opened(source: Source, say: Say) -> Archive:

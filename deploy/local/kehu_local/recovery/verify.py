@@ -25,7 +25,7 @@ from kehu_contracts.topics import TOPICS
 from kehu_gateway.webhooks.tables import webhooks
 from kehu_local.definitions import definition_of, open_worker
 from kehu_local.environment import database_dsn
-from kehu_local.failures import Failed
+from kehu_local.failures import no_database
 from kehu_local.plan import SERVICES, Plan
 from kehu_local.recovery.projections import PROJECTIONS, Projection
 from kehu_local.recovery.webhooks import DELIVERIES
@@ -63,7 +63,7 @@ async def check_suite(plan: Plan, *, patience: float) -> dict[str, Outcome]:
     try:
         connection = await asyncpg.connect(database_dsn(plan, secrets), timeout=15)
     except OSError as error:
-        raise Failed(f"PostgreSQL does not answer: {error}", "Start the suite: make up") from error
+        raise no_database(error) from error
     async with AsyncExitStack() as stack:
         stack.push_async_callback(connection.close)
         runtimes = {
