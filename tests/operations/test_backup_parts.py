@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
@@ -15,9 +16,10 @@ from kehu_chassis.columns import new_id
 from kehu_chassis.kafka import Kafka, create_topics
 from kehu_contracts.topics import TOPICS
 from kehu_local.failures import Failed
-from kehu_local.recovery import database, events
+from kehu_local.plan import Plan
+from kehu_local.recovery import database, events, restore
 from kehu_local.recovery.archive import Archive
-from kehu_local.secrets import SCHEMAS
+from kehu_local.secrets import SCHEMAS, Secrets
 
 from .databases import a_database, migrate
 
@@ -218,3 +220,22 @@ def test_a_backup_never_takes_the_place_of_another(tmp_path: Path) -> None:
     with pytest.raises(Failed, match="is there already"):
         Archive.begin(data, keys)
     assert (data / "rows").read_text() == "rows"
+
+
+def test_a_restore_that_is_refused_leaves_nothing_that_could_be_started(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lost, new = Plan(root=tmp_path, data=tmp_path / "lost"), Plan(root=tmp_path, data=tmp_path / "new")
+    Secrets.load_or_make(lost)
+    (new.data / "notes").mkdir(parents=True)
+
+    async def refuse(*_: object) -> None:
+        assert new.restoring.exists()
+        raise Failed("The broker holds messages of a suite.", "Let the restore replace them: --replace-topics")
+
+    monkeypatch.setattr(restore, "opened", lambda *_: Archive(tmp_path, lost.data, {}))
+    monkeypatch.setattr(restore, "_servers", lambda *_: nullcontext())
+    monkeypatch.setattr(restore, "fill", refuse)
+    with pytest.raises(Failed, match="The broker holds messages"):
+        restore.restore_suite(new, restore.Source(tmp_path, lost.data, None), print)
+    assert list(new.data.iterdir()) == [new.data / "notes"]

@@ -69,6 +69,11 @@ class Plan:
         return self.data / "run"
 
     @property
+    def restoring(self) -> Path:
+        """A file that is there while a backup is restored into the data folder."""
+        return self.run / "restoring"
+
+    @property
     def jars(self) -> Path:
         """The broker's jars: beside the code, since they belong to no data folder."""
         return self.root / ".local" / "jars"

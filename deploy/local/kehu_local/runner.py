@@ -103,6 +103,9 @@ class Runner:
 
     def _start(self, supervisor: Supervisor) -> None:
         plan = self._plan
+        if plan.restoring.exists():
+            remedy = "Empty the folder, and restore again: kehu restore"
+            raise Failed(f"A restore into the data folder {plan.data} was broken off.", remedy)
         is_new = not (plan.run / "suite.json").exists()
         if self._at is not None and not is_new:
             remedy = "Move its clock forward (kehu clock set …), or start with another data folder: --data FOLDER"

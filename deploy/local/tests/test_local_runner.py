@@ -234,6 +234,15 @@ def test_lost_secrets_are_named_and_not_made_anew(suite: SuiteProcess) -> None:
     assert not keys.exists()
 
 
+def test_half_a_restored_suite_is_not_started(suite: SuiteProcess) -> None:
+    (suite.data / "run").mkdir(parents=True)
+    (suite.data / "run" / "restoring").touch()
+    suite.start()
+    assert suite.end() == 1
+    assert f"failed: A restore into the data folder {suite.data} was broken off." in suite.text
+    assert not (suite.data / "secrets").exists()
+
+
 def test_secrets_are_for_the_owner_alone(suite: SuiteProcess) -> None:
     suite.start_and_wait()
     _stop(suite)

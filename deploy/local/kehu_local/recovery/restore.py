@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,9 +59,10 @@ def restore_suite(plan: Plan, source: Source, say: Say) -> None:
     """Make the suite of a backup again, and leave it stopped. Raises `Failed`; nothing that was there is changed then."""
     archive = opened(source, say)
     _require_new(plan)
+    there = set(plan.data.iterdir()) if plan.data.exists() else set()
     for folder in (plan.logs, plan.run):
         folder.mkdir(parents=True, exist_ok=True)
-    with only_one(plan.run):
+    with only_one(plan.run), _removed_unless_whole(plan, there):
         shutil.copytree(archive.keys / "secrets", plan.secrets)
         for name in KEPT_FILES:
             if (archive.data / Path(name).name).exists():
@@ -72,6 +73,23 @@ def restore_suite(plan: Plan, source: Source, say: Say) -> None:
         plan.save()
     say(f"Restored as of {archive.manifest['point']}")
     say(f"Start it, with the same options for ports and servers: kehu up --data {plan.data}")
+
+
+@contextmanager
+def _removed_unless_whole(plan: Plan, there: Collection[Path]) -> Iterator[None]:
+    """Take away what was made in the data folder when no suite comes of it: the runner would start half of one.
+
+    A restore that is killed leaves a mark, by which the runner refuses.
+    """
+    plan.restoring.touch()
+    try:
+        yield
+    except BaseException:
+        for made in plan.data.iterdir():
+            if made not in there:
+                shutil.rmtree(made) if made.is_dir() else made.unlink()
+        raise
+    plan.restoring.unlink()
 
 
 def opened(source: Source, say: Say) -> Archive:
