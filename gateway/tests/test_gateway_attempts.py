@@ -5,13 +5,18 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
+from functools import partial
+from hashlib import sha256
 from typing import Any
 
+import asyncpg
 import httpx
 import pytest
 import time_machine
 
+from kehu_chassis.testing.databases import ServiceDatabase
 from kehu_chassis.testing.http import TestApp
+from kehu_chassis.testing.plugin import Eventually
 from kehu_gateway.issuer.rules import delay_after
 
 Login = Callable[..., Awaitable[httpx.Response]]
@@ -107,3 +112,35 @@ async def test_a_systems_secret_is_guessed_no_faster(gateway: TestApp, tried: Lo
     async with httpx.AsyncClient(transport=transport, base_url="https://gateway.test") as client:
         assert [(await client.post("/oauth2/token", data=grant)).status_code for _ in range(4)] == [401, 401, 401, 429]
     assert (await tried("rm", "rm-demo")).status_code == 200
+
+
+WAITING = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+
+
+async def test_who_tries_while_another_gets_in_stands_in_no_circle_with_him(
+    gateway: TestApp, service_database: ServiceDatabase, eventually: Eventually
+) -> None:
+    attempts, address = gateway.app.state.runtime.resources.attempts, b"address\x00192.0.2.1"
+    # A name whose row is locked after that of the address.
+    names = (f"rm-{number}" for number in range(1000))
+    of_address = sha256(address).digest()
+    user = next(name for name in names if sha256(f"user\0{name}\x00192.0.2.1".encode()).digest() > of_address)
+    assert await attempts.begin(user, "192.0.2.1") is None
+    holder, watcher = [await asyncpg.connect(service_database.dsn()) for _ in range(2)]
+    try:
+        async with holder.transaction():
+            lock = "SELECT FROM gateway.login_attempts WHERE key_digest = $1 FOR UPDATE"
+            assert await holder.fetch(lock, of_address)
+            trying = asyncio.create_task(attempts.begin(user, "192.0.2.1"))
+            await eventually(partial(waiting, watcher, 1))
+            getting_in = asyncio.create_task(attempts.succeeded(user, "192.0.2.1"))
+            await eventually(partial(waiting, watcher, 2))
+        assert await asyncio.gather(trying, getting_in) == [None, None]
+    finally:
+        await holder.close()
+        await watcher.close()
+
+
+async def waiting(watcher: asyncpg.Connection, number: int) -> bool:
+    """Whether so many wait for a lock."""
+    return bool(await watcher.fetchval(WAITING) == number)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from hashlib import sha256
+from typing import Any
 
-from sqlalchemy import ColumnElement, delete, select, update
+from sqlalchemy import ColumnElement, Select, delete, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from kehu_chassis.clock import technical_now
@@ -63,11 +64,14 @@ class Attempts:
 
     async def succeeded(self, user: str, address: str) -> None:
         """The password was right: forget the failures of this name here, and this attempt of the address."""
+        pair, whole = _of_pair(user, address), _of_address(address)
         async with self._database.begin() as tx:
-            await tx.execute(delete(login_attempts).where(_is(_of_pair(user, address))))
+            # In the order of `begin`: whoever tries once more at this moment would wait for us, and we for him.
+            await tx.all(_for_update([pair, whole]))
+            await tx.execute(delete(login_attempts).where(_is(pair)))
             await tx.execute(
                 update(login_attempts)
-                .where(_is(_of_address(address)))
+                .where(_is(whole))
                 .values(failures=login_attempts.c.failures - 1, not_before=technical_now())
             )
 
@@ -82,15 +86,19 @@ async def _locked(tx: Transaction, digests: Mapping[bytes, int], now: datetime) 
     for digest in ordered:
         fresh = {"key_digest": digest, "failures": 0, "not_before": now, "forget_at": now}
         await tx.execute(insert(login_attempts).values(fresh).on_conflict_do_nothing())
-    rows = await tx.all(
-        select(login_attempts)
-        .where(login_attempts.c.key_digest.in_(ordered))
-        .order_by(login_attempts.c.key_digest)
-        .with_for_update()
-    )
+    rows = await tx.all(_for_update(ordered))
     return {
         row["key_digest"]: (0, now) if row["forget_at"] <= now else (row["failures"], row["not_before"]) for row in rows
     }
+
+
+def _for_update(digests: Sequence[bytes]) -> Select[Any]:
+    return (
+        select(login_attempts)
+        .where(login_attempts.c.key_digest.in_(digests))
+        .order_by(login_attempts.c.key_digest)
+        .with_for_update()
+    )
 
 
 def _is(digest: bytes) -> ColumnElement[bool]:
