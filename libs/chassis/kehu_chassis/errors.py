@@ -8,7 +8,7 @@ from typing import Any, Final
 import asyncpg
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
-from pydantic_core import to_json
+from pydantic_core import PydanticKnownError, to_json
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope, Send
@@ -182,12 +182,16 @@ _WHERE: Final = frozenset({"body", "query", "path", "header", "cookie"})
 def _field_problems(errors: Iterable[Mapping[str, Any]], body: Any) -> Iterable[FieldProblem]:
     for error in errors:
         where, *place = error["loc"]
-        kind: str = error["type"]
+        kind, told = error["type"], error["msg"]
+        if kind == "too_short" and isinstance(error["input"], str):
+            # pydantic counts items where a text was looked at before its length.
+            known = PydanticKnownError("string_too_short", {"min_length": error["ctx"]["min_length"]})
+            kind, told = known.type, known.message()
         yield {
             "pointer": _pointer(_in_document(place, body, missing=kind == "missing") if where == "body" else place),
             "where": where if where in _WHERE else "body",
             "code": kind,
-            "detail": error["msg"],
+            "detail": told,
             "detail_zh": _in_chinese(kind, error.get("ctx") or {}),
         }
 

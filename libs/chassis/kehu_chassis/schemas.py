@@ -24,7 +24,7 @@ from pydantic import (
     field_validator,
     model_validator,
 )
-from pydantic_core import PydanticCustomError
+from pydantic_core import PydanticCustomError, PydanticKnownError
 
 __all__ = [
     "CodeText",
@@ -72,6 +72,13 @@ def refuse_repeats(value: list[T]) -> list[T]:
     return value
 
 
+def _without_margins(value: str) -> str:
+    cut = value.strip()
+    if not cut:
+        raise PydanticKnownError("string_too_short", {"min_length": 1})
+    return cut
+
+
 def _refuse_line_breaks(value: str) -> str:
     if _LINE_BREAK.search(value):
         raise PydanticCustomError("line_break", "Line breaks are not allowed")
@@ -102,18 +109,20 @@ Day = Annotated[date, BeforeValidator(_refuse_numbers)]
 
 Line = Annotated[
     str,
-    StringConstraints(strip_whitespace=True, min_length=1, max_length=200),
+    StringConstraints(min_length=1, max_length=200),
     AfterValidator(refuse_control_characters),
+    AfterValidator(_without_margins),
     AfterValidator(_refuse_line_breaks),
 ]
-"""One line of text for people: 1 to 200 characters, white space at the ends cut off."""
+"""One line of text for people: 1 to 200 characters as they are sent; white space at the ends is cut off."""
 
 Narrative = Annotated[
     str,
-    StringConstraints(strip_whitespace=True, min_length=1, max_length=10_000),
+    StringConstraints(min_length=1, max_length=10_000),
     AfterValidator(refuse_control_characters),
+    AfterValidator(_without_margins),
 ]
-"""Text with paragraphs: 1 to 10,000 characters."""
+"""Text with paragraphs: 1 to 10,000 characters as they are sent; white space at the ends is cut off."""
 
 Id = Annotated[
     UUID,

@@ -114,6 +114,15 @@ async def test_a_reveal_without_reason_or_field_is_refused(people: People, rows:
     assert await rows("SELECT FROM audit WHERE action = 'customer.revealed'") == []
 
 
+async def test_a_reason_that_is_too_short_is_told_in_characters(people: People) -> None:
+    customer_id = await register(people)
+    body = {"fields": ["name"], "reason": " no "}
+    answer = await people.rm.post(f"/api/v1/customers/{customer_id}/reveals", json=body)
+    (error,) = answer.json()["errors"]
+    assert (error["pointer"], error["code"]) == ("#/reason", "string_too_short")
+    assert error["detail"] == "String should have at least 4 characters"
+
+
 async def test_a_reveal_that_names_a_field_twice_is_refused(people: People, rows: Rows) -> None:
     customer_id = await register(people)
     body = {"fields": ["name", "name"], "reason": "because"}

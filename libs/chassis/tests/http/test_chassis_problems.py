@@ -226,6 +226,9 @@ def test_a_good_body_is_taken() -> None:
         ({"name": "a\x00b"}, ("name",), "control_character"),
         ({"name": "a\nb"}, ("name",), "line_break"),
         ({"name": "   "}, ("name",), "string_too_short"),
+        # The document tells the length of what is sent.
+        ({"name": " " + 200 * "x"}, ("name",), "string_too_long"),
+        ({"name": "\x85name"}, ("name",), "control_character"),
         ({"tags": ["x", "\x1b[0m"]}, ("tags",), "control_character"),
         ({"free": {"k\x07": "v"}}, ("free",), "control_character"),
         ({"inner": {"note": "\x7f"}}, ("inner", "note"), "control_character"),

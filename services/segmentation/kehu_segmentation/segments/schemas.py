@@ -5,14 +5,14 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Literal
 
-from pydantic import Field, StringConstraints
+from pydantic import AfterValidator, Field, StringConstraints
 
 from kehu_chassis.schemas import CodeText, Id, In, Line, Out
 from kehu_segmentation.rules.schemas import RuleTree
 
 __all__ = ["PublicationOut", "SegmentChangeIn", "SegmentIn", "SegmentOut", "SegmentSummaryOut"]
 
-Description = Annotated[str, StringConstraints(strip_whitespace=True, max_length=2000)]
+Description = Annotated[str, StringConstraints(max_length=2000), AfterValidator(str.strip)]
 PublicationState = Literal["publishing", "in_force", "superseded"]
 
 
