@@ -130,7 +130,7 @@ class FaultySuite:
         self._start_runner()
         self.await_ready(STARTS_WITHIN)
         if self._demo:
-            wait_for((self.plan.run / "demo.json").exists, f"no demo bank: {self.said()}", timeout=LOADS_WITHIN)
+            wait_for(self._has_demo, "the demo bank was never loaded", timeout=LOADS_WITHIN)
 
     def stop(self) -> None:
         """Stop the runner and its processes; servers and data stay."""
@@ -210,11 +210,18 @@ class FaultySuite:
         while waiting := self.not_ready():
             if time.monotonic() - began > within:
                 raise TimeoutError(f"not ready within {within:.0f} s: {', '.join(waiting)}")
-            assert self._runner is not None
-            if self._runner.poll() is not None:
-                raise RuntimeError(f"the runner has ended: {self.said()}")
+            self._require_runner()
             time.sleep(0.1)
         return time.monotonic() - began
+
+    def _has_demo(self) -> bool:
+        self._require_runner()
+        return (self.plan.run / "demo.json").exists()
+
+    def _require_runner(self) -> None:
+        assert self._runner is not None
+        if self._runner.poll() is not None:
+            raise RuntimeError(f"the runner has ended: {self.said()}")
 
     def deaths(self) -> list[str]:
         """What the runner has said of processes that ended."""
