@@ -135,7 +135,7 @@ async def test_who_tries_while_another_gets_in_stands_in_no_circle_with_him(
             await eventually(partial(waiting, watcher, 1))
             getting_in = asyncio.create_task(attempts.succeeded(user, "192.0.2.1"))
             await eventually(partial(waiting, watcher, 2))
-        assert await asyncio.gather(trying, getting_in) == [None, None]
+        assert list(await asyncio.gather(trying, getting_in)) == [None, None]
     finally:
         await holder.close()
         await watcher.close()
