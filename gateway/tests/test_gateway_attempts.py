@@ -19,6 +19,8 @@ from kehu_chassis.testing.http import TestApp
 from kehu_chassis.testing.plugin import Eventually
 from kehu_gateway.issuer.rules import delay_after
 
+from .conftest import CLIENT_SECRET
+
 Login = Callable[..., Awaitable[httpx.Response]]
 
 
@@ -94,6 +96,19 @@ async def test_a_name_that_does_not_exist_is_answered_like_one_that_does(tried: 
 async def test_many_guesses_at_once_count_one_by_one(tried: Login) -> None:
     answers = await asyncio.gather(*(tried("rm") for _ in range(12)))
     assert sorted(answer.status_code for answer in answers) == [400] * 3 + [429] * 9
+
+
+async def test_right_passwords_at_the_same_moment_are_no_failures_of_one_another(tried: Login) -> None:
+    answers = await asyncio.gather(*(tried("rm", "rm-demo") for _ in range(12)))
+    assert [answer.status_code for answer in answers] == [200] * 12
+
+
+async def test_systems_that_ask_at_the_same_moment_all_get_their_tokens(gateway: TestApp) -> None:
+    grant = {"grant_type": "client_credentials", "client_id": "core-banking", "client_secret": CLIENT_SECRET}
+    transport = httpx.ASGITransport(gateway.app, client=("192.0.2.1", 50000))
+    async with httpx.AsyncClient(transport=transport, base_url="https://gateway.test") as client:
+        answers = await asyncio.gather(*(client.post("/oauth2/token", data=grant) for _ in range(12)))
+    assert [answer.status_code for answer in answers] == [200] * 12
 
 
 async def test_the_form_says_so_in_the_browsers_language(browser: httpx.AsyncClient) -> None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Any
+from weakref import WeakValueDictionary
 
 from sqlalchemy import ColumnElement, Select, delete, select, update
 from sqlalchemy.dialects.postgresql import insert
@@ -37,6 +40,16 @@ class Attempts:
         self._free = free
         self._free_of_address = free_of_address
         self._longest = longest
+        self._turns: WeakValueDictionary[bytes, asyncio.Lock] = WeakValueDictionary()
+
+    @asynccontextmanager
+    async def turn(self, user: str, address: str) -> AsyncIterator[None]:
+        """Make one attempt of a name from an address at a time in this process, from `begin` to `succeeded`.
+
+        Many processes of a system that ask for their tokens at the same moment would be one another's failures.
+        """
+        async with self._turns.setdefault(_of_pair(user, address), asyncio.Lock()):
+            yield
 
     async def begin(self, user: str, address: str) -> timedelta | None:
         """Count an attempt as failed before it is made, so that many at once are not one.

@@ -7,6 +7,7 @@ import binascii
 import math
 from collections.abc import Mapping
 from datetime import timedelta
+from http import HTTPStatus
 from typing import Annotated, Any
 from urllib.parse import unquote, urlencode
 
@@ -91,16 +92,17 @@ async def log_in(request: Request, issuer: BuiltIn) -> Response:
     form = await read_form(request)
     user, language = form.get("username", "").strip()[:64], page_language(request)
     attempts, address = resources_of(request).attempts, _address(request)
-    wait = await attempts.begin(user, address)
-    if wait is not None:
-        page = login_page(parameters, language, failure="busy", user=user)
-        page.headers["Retry-After"] = _seconds(wait)
-        return page
-    account = await issuer.accounts.authenticate(user, form.get("password", "")[:200])
-    if account is None:
-        log.info("issuer.login_refused")
-        return login_page(parameters, language, failure="wrong", user=user)
-    await attempts.succeeded(user, address)
+    async with attempts.turn(user, address):
+        wait = await attempts.begin(user, address)
+        if wait is not None:
+            page = login_page(parameters, language, failure="busy", user=user)
+            page.headers["Retry-After"] = _seconds(wait)
+            return page
+        account = await issuer.accounts.authenticate(user, form.get("password", "")[:200])
+        if account is None:
+            log.info("issuer.login_refused")
+            return login_page(parameters, language, failure="wrong", user=user)
+        await attempts.succeeded(user, address)
     async with runtime_of(request).database.begin() as tx:
         code = await issuer.issue_code(tx, wanted, account)
     answer = urlencode({"code": code, "state": wanted.state, "iss": issuer.address})
@@ -111,20 +113,28 @@ async def log_in(request: Request, issuer: BuiltIn) -> Response:
 async def give_token(request: Request, issuer: BuiltIn) -> JSONResponse:
     """Exchange a code, a refresh token, a client's secret or a demo user's password for tokens (RFC 6749)."""
     form = {**await read_form(request), **_basic(request)}
-    attempts, address = resources_of(request).attempts, _address(request)
     guesser = _guesser(form)
-    wait = None if guesser is None else await attempts.begin(guesser, address)
-    if wait is not None:
-        told = {"error": "slow_down", "error_description": "too many failed attempts"}
-        return JSONResponse(told, status_code=429, headers={**_NO_STORE, "Retry-After": _seconds(wait)})
+    if guesser is None:
+        return await _grant(request, issuer, form)
+    attempts, address = resources_of(request).attempts, _address(request)
+    async with attempts.turn(guesser, address):
+        wait = await attempts.begin(guesser, address)
+        if wait is not None:
+            told = {"error": "slow_down", "error_description": "too many failed attempts"}
+            return JSONResponse(told, status_code=429, headers={**_NO_STORE, "Retry-After": _seconds(wait)})
+        answer = await _grant(request, issuer, form)
+        if answer.status_code == HTTPStatus.OK:
+            await attempts.succeeded(guesser, address)
+    return answer
+
+
+async def _grant(request: Request, issuer: Issuer, form: Mapping[str, str]) -> JSONResponse:
     try:
         granted = await issuer.grant(runtime_of(request).database, form)
     except GrantRefused as refusal:
-        status = 401 if refusal.error == "invalid_client" else 400
+        refused = 401 if refusal.error == "invalid_client" else 400
         told = {"error": refusal.error, "error_description": refusal.description}
-        return JSONResponse(told, status_code=status, headers=_NO_STORE)
-    if guesser is not None:
-        await attempts.succeeded(guesser, address)
+        return JSONResponse(told, status_code=refused, headers=_NO_STORE)
     return JSONResponse(dict(granted), headers=_NO_STORE)
 
 
