@@ -61,7 +61,7 @@ class Decryption(Exception):
     """A ciphertext does not open: another key, another place (aad), or damaged. Tells nothing of the content."""
 
 
-# Keys are not frozen: a list makes two for each of its rows, and frozen ones take three times as long to make.
+# Keys are not frozen: a list makes two for each of its rows, and a frozen WrappedKey takes twice as long to make.
 @dataclass(slots=True)
 class DataKey:
     """A party's key in clear; lives in memory only, and is not changed once made."""
