@@ -127,7 +127,9 @@ async def test_a_refresh_token_serves_once(browser: httpx.AsyncClient, steps: An
     ("changed", "error"),
     [
         ({"code_challenge": ""}, "invalid_request"),
+        ({"code_challenge": f"{REQUEST['code_challenge']}\n"}, "invalid_request"),
         ({"code_challenge_method": "plain"}, "invalid_request"),
+        ({"nonce": "some\0nonce"}, "invalid_request"),
         ({"response_type": "token"}, "unsupported_response_type"),
         ({"scope": "profile"}, "invalid_scope"),
         ({"state": ""}, "invalid_request"),
@@ -137,10 +139,14 @@ async def test_a_refresh_token_serves_once(browser: httpx.AsyncClient, steps: An
 async def test_a_request_that_is_not_in_order_goes_back_to_the_client(
     browser: httpx.AsyncClient, steps: Any, changed: dict[str, str], error: str
 ) -> None:
-    response = await browser.get("/oauth2/authorize", params={**REQUEST, **changed})
-    assert response.status_code == 303
-    assert response.headers["location"].startswith(REQUEST["redirect_uri"])
-    assert steps.query_of(response.headers["location"])["error"] == error
+    form = {"username": "rm", "password": "rm-demo"}
+    for response in (
+        await browser.get("/oauth2/authorize", params={**REQUEST, **changed}),
+        await browser.post("/oauth2/authorize", params={**REQUEST, **changed}, data=form),
+    ):
+        assert response.status_code == 303
+        assert response.headers["location"].startswith(REQUEST["redirect_uri"])
+        assert steps.query_of(response.headers["location"])["error"] == error
 
 
 @pytest.mark.parametrize(

@@ -58,6 +58,7 @@ async def test_the_log_in_cookie_is_lax_and_gone_afterwards(browser: httpx.Async
         "/\\evil.test",
         "javascript:alert(1)",
         "/a\nb",
+        "/a\n",
         "",
         "/auth/logout",
         "/api/v1/x",
@@ -78,7 +79,9 @@ async def test_an_answer_to_another_log_in_is_refused(browser: httpx.AsyncClient
         await other.get("/auth/login")
         with_other_state = await other.get(answer)
     wrong_state = await browser.get(answer.replace(state, "x" * 43))
-    for response in (without_cookie, with_other_state, wrong_state):
+    await browser.get("/auth/login")
+    foreign_state = await browser.get(answer.replace(state, "%E7%8A%B6%E6%80%81"))
+    for response in (without_cookie, with_other_state, wrong_state, foreign_state):
         assert response.status_code == 400
         assert "kehu_session=" not in str(response.headers.get_list("set-cookie"))
 
@@ -114,7 +117,7 @@ async def test_a_session_reads_and_writes_with_its_csrf_token_only(
     services.answers["/api/v1/customers"] = {"items": []}
     await steps.log_in(browser)
     assert (await browser.get("/api/v1/customers")).json() == {"items": []}
-    for headers in ({}, {"X-CSRF-Token": "guess"}):
+    for headers in ({}, {b"X-CSRF-Token": b"guess"}, {b"X-CSRF-Token": b"gu\xe9ss"}):
         response = await browser.post("/api/v1/customers", json={}, headers=headers)
         assert (response.status_code, response.json()["code"]) == (403, "session.csrf_refused")
     assert [method for method, *_ in services.seen] == ["GET"]

@@ -19,8 +19,10 @@ __all__ = [
     "verifier_fits",
 ]
 
-_CHALLENGE: Final = re.compile(r"^[A-Za-z0-9_-]{43}$")
-_VERIFIER: Final = re.compile(r"^[A-Za-z0-9._~-]{43,128}$")
+_CHALLENGE: Final = re.compile(r"[A-Za-z0-9_-]{43}")
+_VERIFIER: Final = re.compile(r"[A-Za-z0-9._~-]{43,128}")
+_NONCE: Final = re.compile(r"[\x20-\x7e]{1,1000}")
+"""Written down beside the code, where control characters are refused."""
 
 
 class AuthorizationRefused(Exception):
@@ -69,12 +71,17 @@ def read_request(parameters: Mapping[str, str], redirect_uris: Mapping[str, froz
     if "openid" not in scope.split():
         raise AuthorizationRefused("invalid_scope", "scope must contain openid", redirectable=True)
     challenge = parameters.get("code_challenge", "")
-    if parameters.get("code_challenge_method") != "S256" or not _CHALLENGE.match(challenge):
+    if parameters.get("code_challenge_method") != "S256" or not _CHALLENGE.fullmatch(challenge):
         raise AuthorizationRefused("invalid_request", "PKCE with S256 is required", redirectable=True)
     state = parameters.get("state", "")
     if not state or len(state) > 1000:
         raise AuthorizationRefused("invalid_request", "state is required", redirectable=True)
-    return AuthorizationRequest(client_id, redirect_uri, state, challenge, parameters.get("nonce"), scope)
+    nonce = parameters.get("nonce")
+    if nonce is not None and not _NONCE.fullmatch(nonce):
+        raise AuthorizationRefused(
+            "invalid_request", "nonce must be at most 1000 visible ASCII characters", redirectable=True
+        )
+    return AuthorizationRequest(client_id, redirect_uri, state, challenge, nonce, scope)
 
 
 def challenge_of(verifier: str) -> str:
@@ -84,7 +91,7 @@ def challenge_of(verifier: str) -> str:
 
 def verifier_fits(verifier: str, challenge: str) -> bool:
     """Whether a verifier is the one that a challenge was made of."""
-    return _VERIFIER.match(verifier) is not None and challenge_of(verifier) == challenge
+    return _VERIFIER.fullmatch(verifier) is not None and challenge_of(verifier) == challenge
 
 
 def delay_after(failures: int, *, free: int, longest: timedelta) -> timedelta:

@@ -128,7 +128,7 @@ class Sessions:
             raise LoginRefused(
                 "The log-in took too long or began in another browser.", detail_zh="登录已超时，请重试。"
             )
-        if not secrets.compare_digest(parameters.get("state", ""), remembered["state"]):
+        if not _equal(parameters.get("state", ""), remembered["state"]):
             raise LoginRefused("The answer belongs to another log-in.", detail_zh="登录状态不匹配，请重试。")
         # RFC 9207: an answer of another issuer must not be mixed up with ours.
         if parameters.get("iss", self._provider.issuer) != self._provider.issuer or "code" not in parameters:
@@ -184,7 +184,7 @@ class Sessions:
 
     def csrf_fits(self, session_id: str, given: str) -> bool:
         """Whether a write carries the session's token."""
-        return secrets.compare_digest(self.csrf_token(session_id), given)
+        return _equal(given, self.csrf_token(session_id))
 
     def _opened(self, cookie: str) -> dict[str, Any] | None:
         try:
@@ -287,6 +287,11 @@ async def forget_expired(tx: Transaction, idle: timedelta) -> None:
 
 def _expiry(tokens: Mapping[str, Any], now: datetime) -> datetime:
     return now + timedelta(seconds=float(tokens.get("expires_in", 300)))
+
+
+def _equal(given: str, ours: str) -> bool:
+    # As bytes: of texts only ASCII is compared, and what a caller sends may be anything.
+    return secrets.compare_digest(given.encode(), ours.encode())
 
 
 def _digest(session_id: str) -> bytes:
