@@ -8,7 +8,7 @@
         '''Decide a complaint; the customer has still to be told.'''
         return await service.decide_complaint(tx, complaint_id, body, actor=actor, now=now)
 
-The order for each request: token, permission, body read whole, transaction begun in the caller's scope (read-only for
+The order for each request: token, permission, names of the query's parameters, body read whole, transaction begun in the caller's scope (read-only for
 GET, unless the route declares `WritingTx`), parameters validated, route run, answer serialised, transaction committed,
 answer sent. Whatever raises before the commit, or in it, rolls back and becomes a problem. A route that declares no `tx`
 costs no transaction.
@@ -21,14 +21,16 @@ from __future__ import annotations
 import asyncio
 import inspect
 import re
-from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterator, Sequence
+from collections import Counter
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterator, Mapping, Sequence
 from datetime import datetime
 from enum import Enum
-from typing import Annotated, Any, Final, cast
+from typing import Annotated, Any, Final, cast, get_args, get_origin
 
 from fastapi import APIRouter, Depends, Header, Request, Response
 from fastapi.dependencies.models import Dependant
 from fastapi.dependencies.utils import get_dependant
+from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from starlette.types import Message
 
@@ -236,6 +238,7 @@ class KehuRoute(APIRoute):
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """Wrap FastAPI's handler (parse, run, serialise) in token check, transaction and idempotency."""
+        taken = _query_parameters(self.dependant)
         _fill_own_parameters(self.dependant)
         answer = super().get_route_handler()
         requirements = self._requirements
@@ -247,6 +250,8 @@ class KehuRoute(APIRoute):
             for requirement in requirements:
                 await requirement(request)
             _refuse_control_characters(request)
+            if requirements and request.scope["query_string"]:
+                _refuse_other_parameters(request, taken)
             if writes:
                 request = await self._read_body(request)
             if not needs_transaction:
@@ -410,6 +415,31 @@ def _refuse_control_characters(request: Request) -> None:
                     "detail_zh": "不允许使用控制字符",
                 }
             ]
+        )
+
+
+def _query_parameters(dependant: Dependant) -> dict[str, bool]:
+    """The names that a route takes in its query, each with whether it may stand there more than once."""
+    fields = [*dependant.query_params, *(field for found in _flat(dependant) for field in found.query_params)]
+    return {field.alias: _takes_many(field.field_info.annotation) for field in fields}
+
+
+def _takes_many(annotation: Any) -> bool:
+    return get_origin(annotation) is list or any(_takes_many(part) for part in get_args(annotation))
+
+
+def _refuse_other_parameters(request: Request, taken: Mapping[str, bool]) -> None:
+    # A misspelt filter that is passed over shows everything, and of one that is given twice only the last would count.
+    # Whoever has no token yet is spared: a log-in has to ignore what it does not know (RFC 6749, section 3.1).
+    refused = [
+        (name, "repeated" if name in taken else "extra_forbidden")
+        for name, times in Counter(name for name, _ in request.query_params.multi_items()).items()
+        if name not in taken or (times > 1 and not taken[name])
+    ]
+    if refused:
+        told = {"repeated": "Give it once", "extra_forbidden": "There is no such parameter"}
+        raise RequestValidationError(
+            [{"type": kind, "loc": ("query", name), "msg": told[kind], "input": None} for name, kind in refused]
         )
 
 

@@ -240,6 +240,29 @@ async def test_a_bad_query_is_refused(probe: TestApp, query: str, pointer: str) 
     assert (error["pointer"], error["in"]) == (pointer, "query")
 
 
+@pytest.mark.parametrize(
+    ("query", "name", "code"),
+    [
+        ("min_rnak=9", "min_rnak", "extra_forbidden"),
+        ("Limit=1", "Limit", "extra_forbidden"),
+        ("min_rank=9&min_rank=0", "min_rank", "repeated"),
+    ],
+)
+async def test_a_filter_that_would_not_count_is_refused(probe: TestApp, query: str, name: str, code: str) -> None:
+    client = await probe.client(WRITER)
+    body = assert_problem(await client.get(f"/api/v1/notes?{query}"), 422, "request.invalid", f"#/{name}")
+    assert [(error["in"], error["code"]) for error in body["errors"]] == [("query", code)]
+
+
+async def test_a_write_with_a_parameter_that_it_does_not_take_writes_nothing(
+    probe: TestApp, database: Database
+) -> None:
+    client = await probe.client(WRITER)
+    response = await client.post("/api/v1/notes?dry_run=true", json={"text": "not meant"})
+    assert_problem(response, 422, "request.invalid", "#/dry_run")
+    assert await count(database) == 0
+
+
 @pytest.mark.parametrize("encoded", ["%00", "%1B", "%7f", "%C2%8B", "%c2%9f", "%E2%80%A8"])
 async def test_a_control_character_in_path_or_query_is_refused(probe: TestApp, encoded: str) -> None:
     client = await probe.client(WRITER)
