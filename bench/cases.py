@@ -19,13 +19,8 @@ from kehu_chassis.clock import SystemClock
 from kehu_chassis.database import Database
 from kehu_chassis.definition import ServiceDefinition
 from kehu_chassis.delivery import Delivery
-from kehu_chassis.scope import (
-    EVERYTHING,
-    ScopeStaff,
-    ScopeUnit,
-    put_staff,
-    put_units,
-)
+from kehu_chassis.scope import EVERYTHING
+from kehu_chassis.scope_facts import ScopeStaff, ScopeUnit, put_staff, put_units
 from kehu_chassis.testing.http import open_test_app, test_settings
 from kehu_complaints.main import DEFINITION as COMPLAINTS
 from kehu_contracts.access import Role

@@ -13,12 +13,12 @@ from uuid import UUID
 import asyncpg
 import httpx
 
+from kehu_chassis import outgoing
 from kehu_chassis.clock import FixedClock
 from kehu_chassis.database import Database, Transaction
 from kehu_chassis.definition import Runtime, ServiceDefinition
 from kehu_chassis.delivery import Delivery
 from kehu_chassis.message import Message
-from kehu_chassis.outbox import flush
 from kehu_chassis.scope import UNSCOPED, Scope
 from kehu_chassis.testing.databases import ServiceDatabase, copied_database, ensure_template
 from kehu_chassis.testing.http import TestApp, open_test_app, test_settings
@@ -49,7 +49,7 @@ class Rehearsal(Database):
                 yield tx
                 await tx.connection.execute("SET CONSTRAINTS ALL IMMEDIATE")
                 if tx.outgoing:
-                    await flush(tx)
+                    await outgoing.write(tx.connection, tx.outgoing)
                 raise _Undone  # noqa: TRY301  the transaction has to see it
         except _Undone:
             pass

@@ -7,7 +7,7 @@ from typing import Final
 
 from kehu_chassis.database import Transaction
 from kehu_chassis.message import Message
-from kehu_chassis.scope import ScopeStaff, ScopeSubject, ScopeUnit, put_staff, put_subjects, put_units
+from kehu_chassis.scope_facts import ScopeStaff, ScopeSubject, ScopeUnit, put_staff, put_subjects, put_units
 from kehu_chassis.subscription import Subscription
 from kehu_contracts.base import Contract
 from kehu_contracts.campaign import CampaignStateChanged

@@ -25,12 +25,9 @@ from sqlalchemy import column as sql_column
 from sqlalchemy.sql import ClauseElement
 from sqlalchemy.sql.schema import Table
 
-from kehu_chassis import metrics
+from kehu_chassis import metrics, outgoing
 from kehu_chassis.scope import UNSCOPED, Reach, Scope
 from kehu_chassis.statements import MissingParameter, Statements
-
-if TYPE_CHECKING:
-    from kehu_chassis.outbox import Outgoing
 
 __all__ = [
     "TRANSIENT",
@@ -101,7 +98,8 @@ class Transaction:
         self.scope = scope
         self.side_effects = side_effects
         """False while a projection is rebuilt: then no event leaves and no timer is set."""
-        self.outgoing: list[Outgoing] = []
+        self.outgoing: list[outgoing.Outgoing] = []
+        """Events that the commit writes."""
         self._statements = statements
         self._callbacks: list[Callable[[], None]] = []
 
@@ -344,7 +342,7 @@ class _Begin:
             return
         try:
             if tx.outgoing:
-                await self._flush(tx)
+                await outgoing.write(connection, tx.outgoing)
             _check(await connection.execute("COMMIT"))
         except BaseException as failure:
             await self._roll_back(connection, failure)
@@ -353,12 +351,6 @@ class _Begin:
         if tx.outgoing:
             self._database.written.set()
         tx.committed()
-
-    @staticmethod
-    async def _flush(tx: Transaction) -> None:
-        from kehu_chassis import outbox  # noqa: PLC0415  the outbox writes through a transaction: it knows this module
-
-        await outbox.flush(tx)
 
     async def _roll_back(self, connection: Any, error: BaseException) -> None:
         """Undo, and tell a lost connection as what it is, in whatever words the driver met it."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 from uuid import UUID
 
 from sqlalchemy import (
@@ -31,15 +31,13 @@ from sqlalchemy import (
 )
 
 from kehu_chassis import audit, metrics, outbox
+from kehu_chassis.auth import Principal
 from kehu_chassis.clock import technical_now
 from kehu_chassis.columns import new_id
+from kehu_chassis.database import Transaction
 from kehu_chassis.message import COLUMNS, Message
 from kehu_chassis.subscription import Subscription
 from kehu_contracts.operations import MessageDied
-
-if TYPE_CHECKING:
-    from kehu_chassis.auth import Principal
-    from kehu_chassis.database import Transaction
 
 __all__ = ["AlreadySettled", "NoSuchDeadLetter", "bury", "dead_letters", "find", "list_dead_letters", "redrive", "skip"]
 

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 from fastapi import APIRouter
 from starlette.types import ASGIApp
@@ -16,10 +16,8 @@ from kehu_chassis.auth import TokenVerifier
 from kehu_chassis.clock import Clock
 from kehu_chassis.database import Database
 from kehu_chassis.settings import ServiceSettings
-
-if TYPE_CHECKING:
-    from kehu_chassis.consumer import Subscription
-    from kehu_chassis.timers import PreparedTimer, TimerHandler
+from kehu_chassis.subscription import Subscription
+from kehu_chassis.timers import PreparedTimer, TimerHandler
 
 __all__ = ["Runtime", "ServiceDefinition", "WorkerPart", "migrations_of"]
 

@@ -16,16 +16,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from kehu_chassis import metrics
 from kehu_chassis.clock import technical_now
+from kehu_chassis.database import Transaction
 from kehu_chassis.message import COLUMNS, Message, from_row
 from kehu_chassis.subscription import Subscription
 from kehu_contracts.topics import TOPICS
-
-if TYPE_CHECKING:
-    from kehu_chassis.database import Transaction
 
 __all__ = [
     "GAP_PATIENCE",

@@ -18,17 +18,15 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 from hashlib import blake2b
-from typing import TYPE_CHECKING, Annotated, Any, Final, Generic, TypedDict, TypeVar
+from typing import Annotated, Any, Final, Generic, TypedDict, TypeVar
 from uuid import UUID
 
 from fastapi import Depends, Query, Request
 from pydantic import BaseModel
 from sqlalchemy import ColumnElement, Integer, Select, bindparam, tuple_
 
+from kehu_chassis.database import Record, Transaction
 from kehu_chassis.problems import ValidationProblem
-
-if TYPE_CHECKING:
-    from kehu_chassis.database import Record, Transaction
 
 __all__ = [
     "MAX_LIMIT",

@@ -8,14 +8,12 @@ order in which it was parked. Parked messages count as handled: nothing waits be
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from kehu_chassis import metrics
 from kehu_chassis.clock import technical_now
+from kehu_chassis.database import Transaction
 from kehu_chassis.message import COLUMNS, Message, from_row
-
-if TYPE_CHECKING:
-    from kehu_chassis.database import Transaction
 
 __all__ = ["park", "release"]
 

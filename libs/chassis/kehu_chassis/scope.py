@@ -1,7 +1,8 @@
 """Which rows a caller reaches, enforced twice: in the query by `within_scope`, and by row-level security below it.
 
 Each service keeps three small projections in its schema: `scope_units` (the organisation tree), `scope_staff` (who works
-where) and `scope_subjects` (which unit a subject belongs to, and which subject it was merged into). `Database.begin`
+where) and `scope_subjects` (which unit a subject belongs to, and which subject it was merged into); `scope_facts` writes
+them. `Database.begin`
 states reach and staff id in the round trip that begins the transaction; the SQL function `enter_scope` works out the
 units in reach once, so that statements compare against a constant array and can use an index on the unit.
 
@@ -10,9 +11,8 @@ A row without a unit is reached by `Reach.ALL` only. The worker's role reaches e
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, Literal
 from uuid import UUID
 
 from sqlalchemy import Boolean, Column, ColumnElement, MetaData, Table, Uuid
@@ -25,21 +25,13 @@ from kehu_contracts.access import Reach
 if TYPE_CHECKING:
     from sqlalchemy.sql.compiler import SQLCompiler
 
-    from kehu_chassis.database import Transaction
-
 __all__ = [
     "EVERYTHING",
     "UNSCOPED",
     "Reach",
     "Scope",
-    "ScopeStaff",
-    "ScopeSubject",
-    "ScopeUnit",
     "drop_scope",
     "enable_scope",
-    "put_staff",
-    "put_subjects",
-    "put_units",
     "restate_scope",
     "restate_scope_through",
     "scope_staff",
@@ -135,79 +127,6 @@ def _condition(by: Literal["unit", "subject"], column: str, ending: str = "") ->
         " ON standing.subject_id = scoped.survivor_id"
         f" WHERE scoped.subject_id = {column} AND standing.unit_id = {in_reach}{ending})"
     )
-
-
-class ScopeUnit(NamedTuple):
-    """A unit as it now stands."""
-
-    unit_id: UUID
-    parent_id: UUID | None
-    active: bool
-
-
-class ScopeStaff(NamedTuple):
-    """Where a member of staff now works."""
-
-    staff_id: UUID
-    unit_id: UUID
-    active: bool
-
-
-class ScopeSubject(NamedTuple):
-    """Where a subject now belongs."""
-
-    subject_id: UUID
-    survivor_id: UUID
-    unit_id: UUID | None
-    manager_id: UUID | None = None
-
-
-_PUT_UNITS: Final = """
-INSERT INTO scope_units AS kept (unit_id, parent_id, active)
-SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::bool[])
-ON CONFLICT (unit_id) DO UPDATE SET parent_id = EXCLUDED.parent_id, active = EXCLUDED.active
-WHERE (kept.parent_id, kept.active) IS DISTINCT FROM (EXCLUDED.parent_id, EXCLUDED.active)
-"""
-
-_PUT_STAFF: Final = """
-INSERT INTO scope_staff AS kept (staff_id, unit_id, active)
-SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::bool[])
-ON CONFLICT (staff_id) DO UPDATE SET unit_id = EXCLUDED.unit_id, active = EXCLUDED.active
-WHERE (kept.unit_id, kept.active) IS DISTINCT FROM (EXCLUDED.unit_id, EXCLUDED.active)
-"""
-
-_PUT_SUBJECTS: Final = """
-INSERT INTO scope_subjects AS kept (subject_id, survivor_id, unit_id, manager_id)
-SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[]) AS given (subject_id, survivor_id, unit_id, manager_id)
-ORDER BY subject_id
-ON CONFLICT (subject_id) DO UPDATE
-SET survivor_id = EXCLUDED.survivor_id, unit_id = EXCLUDED.unit_id, manager_id = EXCLUDED.manager_id
-WHERE (kept.survivor_id, kept.unit_id, kept.manager_id)
-   IS DISTINCT FROM (EXCLUDED.survivor_id, EXCLUDED.unit_id, EXCLUDED.manager_id)
-"""
-
-
-async def put_units(tx: Transaction, rows: Iterable[ScopeUnit]) -> None:
-    """Insert or change units; paths below a moved unit follow. The last of several rows for one unit counts."""
-    latest = list({row.unit_id: row for row in rows}.values())
-    if not latest:
-        return
-    await tx.connection.execute(_PUT_UNITS, *zip(*latest, strict=True))
-    await tx.connection.execute("SELECT scope_refresh_paths()")
-
-
-async def put_staff(tx: Transaction, rows: Iterable[ScopeStaff]) -> None:
-    """Insert or change staff. The last of several rows for one member counts."""
-    latest = list({row.staff_id: row for row in rows}.values())
-    if latest:
-        await tx.connection.execute(_PUT_STAFF, *zip(*latest, strict=True))
-
-
-async def put_subjects(tx: Transaction, rows: Iterable[ScopeSubject]) -> None:
-    """Insert or change subjects, in one statement. The last of several rows for one subject counts."""
-    latest = list({row.subject_id: row for row in rows}.values())
-    if latest:
-        await tx.connection.execute(_PUT_SUBJECTS, *zip(*latest, strict=True))
 
 
 _ROW_BY_ROW: Final = " OFFSET 0"

@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
+from kehu_chassis.database import Transaction
 from kehu_chassis.message import Message
 from kehu_contracts.base import Contract
-
-if TYPE_CHECKING:
-    from kehu_chassis.database import Transaction
 
 __all__ = ["Handler", "Subscription"]
 

@@ -15,18 +15,15 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import structlog
 
 from kehu_chassis import metrics
 from kehu_chassis.clock import Clock, technical_now
-from kehu_chassis.database import TRANSIENT, Database
+from kehu_chassis.database import TRANSIENT, Database, Transaction
 from kehu_chassis.failures import describe, pause
 from kehu_chassis.scope import EVERYTHING
-
-if TYPE_CHECKING:
-    from kehu_chassis.database import Transaction
 
 __all__ = ["PreparedTimer", "TimerHandler", "Timers", "cancel", "schedule"]
 

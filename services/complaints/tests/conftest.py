@@ -12,7 +12,7 @@ import pytest
 
 from kehu_chassis.database import Database
 from kehu_chassis.definition import ServiceDefinition
-from kehu_chassis.scope import ScopeStaff, ScopeSubject, ScopeUnit, put_staff, put_subjects, put_units
+from kehu_chassis.scope_facts import ScopeStaff, ScopeSubject, ScopeUnit, put_staff, put_subjects, put_units
 from kehu_chassis.testing.http import TestApp
 from kehu_complaints.clocks.library import Library, load
 from kehu_complaints.main import DEFINITION

@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from kehu_chassis.database import Database
-from kehu_chassis.scope import ScopeSubject, put_subjects
+from kehu_chassis.scope_facts import ScopeSubject, put_subjects
 from kehu_chassis.testing.http import TestApp
 from kehu_chassis.testing.openapi_rules import violations
 from kehu_complaints.main import SUBSCRIPTIONS

@@ -15,7 +15,8 @@ from kehu_chassis.clock import FixedClock
 from kehu_chassis.crypto import KeyRing
 from kehu_chassis.database import Database
 from kehu_chassis.definition import ServiceDefinition
-from kehu_chassis.scope import EVERYTHING, ScopeStaff, ScopeUnit, put_staff, put_units
+from kehu_chassis.scope import EVERYTHING
+from kehu_chassis.scope_facts import ScopeStaff, ScopeUnit, put_staff, put_units
 from kehu_contracts.access import Role
 from kehu_customer.main import DEFINITION
 from kehu_customer.vault import Vault

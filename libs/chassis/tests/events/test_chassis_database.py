@@ -14,19 +14,8 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 
 from kehu_chassis.columns import ControlCharacter, Text, document, id_column, instant, money, reference, string
 from kehu_chassis.database import Database, MissingParameter, NoRow, RolledBack
-from kehu_chassis.scope import (
-    EVERYTHING,
-    Reach,
-    Scope,
-    ScopeStaff,
-    ScopeSubject,
-    ScopeUnit,
-    put_staff,
-    put_subjects,
-    put_units,
-    within_scope,
-    within_scope_subject,
-)
+from kehu_chassis.scope import EVERYTHING, Reach, Scope, within_scope, within_scope_subject
+from kehu_chassis.scope_facts import ScopeStaff, ScopeSubject, ScopeUnit, put_staff, put_subjects, put_units
 
 metadata = MetaData()
 cases = Table(

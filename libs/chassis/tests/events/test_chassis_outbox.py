@@ -8,7 +8,7 @@ from uuid import uuid4
 
 import pytest
 
-from kehu_chassis import outbox
+from kehu_chassis import outbox, outgoing
 from kehu_chassis.clock import FixedClock
 from kehu_chassis.columns import new_id
 from kehu_chassis.database import Database
@@ -46,20 +46,20 @@ async def test_a_batch_of_events_is_numbered_as_a_few_are(
     with entered(new_trace(ratio=0)):
         trace = current_trace_id()
         async with worker_database.begin() as tx:
-            for number in range(outbox.MANY):
+            for number in range(outgoing.MANY):
                 outbox.add(tx, probe.changed(customers[number % 3], f"{number}"), at=clock.now())
     await probe.state(customers[0], "after")
     before, *batch, after = await outbox_rows(CustomerProfileChanged)
     assert [(row["subject"], row["sequence"], row["data"]["changed"]) for row in batch] == [
         (str(customers[number % 3]), number // 3 + (2 if number % 3 == 0 else 1), [f"{number}"])
-        for number in range(outbox.MANY)
+        for number in range(outgoing.MANY)
     ]
     assert (before["sequence"], after["sequence"]) == (1, 19)
     for name in ("type", "topic", "schema", "time"):
         assert {row[name] for row in batch} == {before[name]}
     assert {row["traceparent"].split("-")[1] for row in batch} == {trace}
     assert all(row["key"] == row["subject"] for row in batch)
-    assert len({row["id"] for row in batch}) == outbox.MANY
+    assert len({row["id"] for row in batch}) == outgoing.MANY
 
 
 async def test_a_transaction_that_rolls_back_leaves_neither_event_nor_gap(
@@ -70,7 +70,7 @@ async def test_a_transaction_that_rolls_back_leaves_neither_event_nor_gap(
     async def fail() -> None:
         async with worker_database.begin() as tx:
             outbox.add(tx, probe.changed(customer, "lost"), at=clock.now())
-            await outbox.flush(tx)
+            await outgoing.write(tx.connection, tx.outgoing)
             raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):

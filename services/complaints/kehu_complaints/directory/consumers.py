@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from kehu_chassis.database import Transaction
 from kehu_chassis.message import Message
-from kehu_chassis.scope import ScopeStaff, ScopeSubject, ScopeUnit, put_staff, put_subjects, put_units
+from kehu_chassis.scope_facts import ScopeStaff, ScopeSubject, ScopeUnit, put_staff, put_subjects, put_units
 from kehu_chassis.subscription import Subscription
 from kehu_contracts.customer import CustomerState
 from kehu_contracts.organization import StaffChanged, UnitChanged

@@ -9,7 +9,7 @@ from sqlalchemy import insert, update
 
 from kehu_chassis import audit, outbox
 from kehu_chassis.database import Record, Transaction
-from kehu_chassis.scope import ScopeSubject, put_subjects
+from kehu_chassis.scope_facts import ScopeSubject, put_subjects
 from kehu_contracts.codes import PartyKind
 from kehu_contracts.customer import CustomerMerged, CustomerUnmerged
 from kehu_customer.deeds import Deed

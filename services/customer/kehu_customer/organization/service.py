@@ -13,7 +13,7 @@ from kehu_chassis import outbox
 from kehu_chassis.columns import Text, new_id
 from kehu_chassis.database import Record, Transaction
 from kehu_chassis.message import Message, Refused
-from kehu_chassis.scope import ScopeStaff, ScopeUnit, put_staff, put_units
+from kehu_chassis.scope_facts import ScopeStaff, ScopeUnit, put_staff, put_units
 from kehu_contracts.bank import BankStaff, BankUnit
 from kehu_contracts.organization import StaffChanged, UnitChanged
 from kehu_customer.organization.rules import in_circle

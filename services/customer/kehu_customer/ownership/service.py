@@ -17,7 +17,8 @@ from kehu_chassis.columns import Text
 from kehu_chassis.database import Record, Transaction
 from kehu_chassis.http import check_version
 from kehu_chassis.problems import NotFound
-from kehu_chassis.scope import ScopeSubject, put_subjects, within_scope_subject
+from kehu_chassis.scope import within_scope_subject
+from kehu_chassis.scope_facts import ScopeSubject, put_subjects
 from kehu_contracts.customer import OwnershipChanged
 from kehu_customer.ownership import queries
 from kehu_customer.ownership.rules import Interval, Succession, succeed

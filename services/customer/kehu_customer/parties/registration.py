@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from kehu_chassis import outbox
 from kehu_chassis.database import Transaction
-from kehu_chassis.scope import ScopeSubject, put_subjects
+from kehu_chassis.scope_facts import ScopeSubject, put_subjects
 from kehu_contracts.customer import CustomerRegistered, CustomerState
 from kehu_customer.deeds import Deed
 from kehu_customer.ownership.service import open_ownership

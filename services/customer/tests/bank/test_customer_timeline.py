@@ -7,7 +7,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
-from kehu_chassis.scope import EVERYTHING, ScopeSubject, put_subjects
+from kehu_chassis.scope import EVERYTHING
+from kehu_chassis.scope_facts import ScopeSubject, put_subjects
 from kehu_contracts.access import Role
 from kehu_contracts.base import CONTRACTS, Event
 from kehu_contracts.codes import Channel, Tier

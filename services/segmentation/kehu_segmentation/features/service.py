@@ -10,7 +10,7 @@ from typing import Final
 from uuid import UUID
 
 from kehu_chassis.database import Transaction
-from kehu_chassis.scope import ScopeSubject, put_subjects
+from kehu_chassis.scope_facts import ScopeSubject, put_subjects
 from kehu_contracts.customer import CustomerState
 from kehu_contracts.holding import AccountStated, BalanceStated, ProductOpened, TransactionPosted
 
