@@ -98,13 +98,16 @@ class Clients:
             try:
                 if user not in self._tokens:
                     self._tokens[user] = await asyncio.to_thread(self.suite.token, user)
-                bearer = {"Authorization": f"Bearer {self._tokens[user]}"}
+                token = self._tokens[user]
+                bearer = {"Authorization": f"Bearer {token}"}
                 answer = await client.request(method, path, headers=headers | bearer, **request)
             except Exception as error:  # noqa: BLE001  whatever kept the answer from us, the write is sent again
                 self._failed(type(error).__name__, f"{method} {path}: {error!r}")
             else:
                 if answer.status_code == 401:
-                    del self._tokens[user]
+                    # It has expired, after an hour; another writer may have noticed before, and have a new one.
+                    if self._tokens.get(user) == token:
+                        del self._tokens[user]
                 elif answer.status_code not in again:
                     return answer
                 self._failed(str(answer.status_code), f"{method} {path}: {answer.status_code} {answer.text}")
