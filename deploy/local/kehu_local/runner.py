@@ -182,7 +182,12 @@ class Runner:
 
     def _load_demo(self, supervisor: Supervisor) -> None:
         self._say("Loading the demo bank")
-        self._once(supervisor, [Program("demo", lambda: demo.load(self._plan), on_terminal=True)])
+        try:
+            supervisor.run_once([Program("demo", lambda: demo.load(self._plan), on_terminal=True)])
+        except OneShotFailed as failure:
+            # It has no log: what it said stands on the terminal.
+            remedy = "Start again: the loading goes on where it broke off."
+            raise Failed("The demo bank could not be loaded, for what is said above.", remedy) from failure
         write_json(self._demo_file, {"loaded": True})
 
     def _demo_is_wanted(self) -> bool:

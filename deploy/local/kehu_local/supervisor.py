@@ -21,6 +21,7 @@ from dataclasses import dataclass, field
 from types import FrameType
 from typing import Final, Protocol, Self
 
+from kehu_local.failures import Failed
 from kehu_local.output import Output
 
 __all__ = ["Given", "OneShotFailed", "Program", "Server", "StopRequested", "Supervisor"]
@@ -239,6 +240,8 @@ class Supervisor:
             if isinstance(end.code, str):
                 sys.stderr.write(f"{end.code}\n")
             code = end.code if isinstance(end.code, int) else int(end.code is not None)
+        except Failed as failure:
+            sys.stderr.write(f"{failure}\n")
         except BaseException:  # noqa: BLE001 - the child's last words; its parent sees the code.
             traceback.print_exc()
         finally:

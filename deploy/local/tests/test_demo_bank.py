@@ -5,17 +5,21 @@ from __future__ import annotations
 from collections import Counter
 from datetime import date, timedelta
 from decimal import Decimal
+from types import SimpleNamespace
 from typing import Any, ClassVar, cast
 
 import pytest
+from aiohttp import web
 
 from kehu_campaigns.delivery.templates import check
 from kehu_campaigns.plans.rules import banned_claims_in
 from kehu_campaigns.plans.service import banned_claims
+from kehu_chassis.testing.servers import free_port
 from kehu_complaints.cases.rules import next_state
 from kehu_contracts.bank import BankAccount, BankBalance, BankProductOpened, BankTransaction
 from kehu_contracts.codes import ComplaintAction, ComplaintState, CustomerStatus, PartyKind, TransactionKind
 from kehu_customer.identity.rules import check_document_number
+from kehu_local.demo import actors as demo_actors
 from kehu_local.demo import campaigns, complaints
 from kehu_local.demo.actors import Actors
 from kehu_local.demo.holdings import CAMPAIGN_PRODUCT, Holdings, holdings, openings
@@ -177,3 +181,30 @@ def test_segments_and_campaign_texts_pass_the_services_own_checks() -> None:
         parse_rule(rule)
     check(campaigns.MESSAGE)
     assert banned_claims_in(campaigns.MESSAGE, banned_claims()) == ()
+
+
+async def test_what_got_no_answer_is_asked_again_under_its_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    port = free_port()
+    seen: list[tuple[str, str]] = []
+
+    async def answer(request: web.Request) -> web.Response:
+        seen.append((request.path, request.headers["Idempotency-Key"]))
+        if len(seen) == 1:
+            assert request.transport is not None
+            request.transport.abort()
+        return web.json_response({"id": 7}, status=201)
+
+    app = web.Application()
+    app.router.add_post("/{path:.*}", answer)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", port).start()
+    for name in ("token_of_user", "token_of_client"):
+        monkeypatch.setattr(demo_actors, name, lambda *_: "token")
+    plan = SimpleNamespace(gateway_url=f"http://127.0.0.1:{port}", logs="logs")
+    try:
+        async with Actors(cast("Any", plan), "run") as actors:
+            assert await actors.post("handler", "/complaints", {}, key="1") == {"id": 7}
+    finally:
+        await runner.cleanup()
+    assert seen == [("/api/v1/complaints", "demo-run-1")] * 2

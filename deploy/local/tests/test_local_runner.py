@@ -176,6 +176,9 @@ def test_a_demo_bank_is_loaded_to_its_end_once(suite: SuiteProcess, monkeypatch:
         suite.start()
         if ends_with == "1":
             assert suite.end() == 1
+            assert "the demo bank is not to be had\nuntil the test is over\n" in suite.text
+            assert "Start again: the loading goes on where it broke off." in suite.text
+            assert "Traceback" not in suite.text
         else:
             suite.wait_for_line("ready\n")
             _stop(suite)

@@ -21,7 +21,7 @@ __all__ = ["Actors"]
 AT_ONCE: Final = 12
 USERS: Final = ("handler", "marketer", "compliance")
 SYSTEM: Final = "mobile-bank"
-PATIENCE: Final = 60.0
+PATIENCE: Final = 300.0
 """Seconds for which a busy suite is asked again: a service on a machine that has other work may be slow to answer."""
 _BUSY: Final = frozenset({HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE})
 
@@ -91,19 +91,25 @@ class Actors:
     async def _call(self, method: str, path: str, **options: Any) -> Any:
         deadline = time.monotonic() + PATIENCE
         while True:
-            async with self._http.request(method, f"/api/v1{path}", **options) as response:
-                try:
-                    content = await response.json()
-                except (aiohttp.ContentTypeError, ValueError):
-                    content = {}
-                if response.ok:
-                    return content
-                if response.status not in _BUSY or time.monotonic() > deadline:
-                    break
-                wait = float(response.headers.get("Retry-After", "1"))
+            wait = 1.0
+            try:
+                async with self._http.request(method, f"/api/v1{path}", **options) as response:
+                    if response.ok:
+                        return await response.json()
+                    told, is_busy = await _refusal(response), response.status in _BUSY
+                    wait = float(response.headers.get("Retry-After", "1"))
+            except (aiohttp.ClientConnectionError, TimeoutError) as error:
+                # Whether it was done is not known: sent again under its key, it is done once.
+                told, is_busy = f"no answer ({type(error).__name__})", True
+            if not is_busy or time.monotonic() > deadline:
+                raise Failed(f"{method} {path}: {told}", f"See the logs of gateway and service in {self._plan.logs}.")
             await asyncio.sleep(wait)
-        errors = "; ".join(f"{error['pointer']} {error['detail']}" for error in content.get("errors", ()))
-        raise Failed(
-            f"{method} {path}: {response.status} {content.get('code', '')} {errors}",
-            f"See the logs of gateway and service in {self._plan.logs}.",
-        )
+
+
+async def _refusal(response: aiohttp.ClientResponse) -> str:
+    try:
+        content = await response.json()
+    except (aiohttp.ContentTypeError, ValueError):
+        content = {}
+    errors = "; ".join(f"{error['pointer']} {error['detail']}" for error in content.get("errors", ()))
+    return f"{response.status} {content.get('code', '')} {errors}".rstrip()
