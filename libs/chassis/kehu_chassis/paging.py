@@ -15,7 +15,7 @@ import binascii
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from hashlib import blake2b
 from typing import Annotated, Any, Final, Generic, TypedDict, TypeVar
@@ -25,6 +25,7 @@ from fastapi import Depends, Query, Request
 from pydantic import BaseModel
 from sqlalchemy import ColumnElement, Integer, Select, bindparam, tuple_
 
+from kehu_chassis.columns import refuse_control_characters
 from kehu_chassis.database import Record, Transaction
 from kehu_chassis.problems import ValidationProblem
 
@@ -93,6 +94,16 @@ class PageQuery:
     after: tuple[Any, ...] | None = None
     shape: str = ""
 
+    def place(self, *kinds: type) -> tuple[Any, ...] | None:
+        """The sort key that the page comes after, which has values of these types; None on the first page.
+
+        Raises:
+            BadCursor: it has others. Anybody can make a cursor, and what is in it goes to the database.
+        """
+        if self.after is not None and tuple(map(type, self.after)) != kinds:
+            raise BadCursor
+        return self.after
+
 
 def encode_cursor(values: Sequence[Any], *, shape: str) -> str:
     """Pack the sort key of a row. Values: str, int, bool, UUID, Decimal, date or datetime.
@@ -117,7 +128,7 @@ def decode_cursor(cursor: str, *, shape: str) -> tuple[Any, ...]:
         if check != _check(body, shape):
             raise BadCursor
         return tuple(_unpack(value) for value in json.loads(body))
-    except (ValueError, binascii.Error, TypeError, KeyError, ArithmeticError):
+    except (ValueError, binascii.Error, AttributeError, TypeError, KeyError, ArithmeticError, RecursionError):
         raise BadCursor from None
 
 
@@ -128,11 +139,8 @@ def keyset(
 
     One row more than the page holds is asked for: it tells whether another page follows.
     """
-    bound = None
-    if page.after is not None:
-        if len(page.after) != len(columns):
-            raise BadCursor
-        bound = tuple_(*page.after, types=[column.type for column in columns])
+    after = page.place(*(column.type.python_type for column in columns))
+    bound = None if after is None else tuple_(*after, types=[column.type for column in columns])
     return _cut_out(statement, columns, bound, page.limit + 1, descending=descending)
 
 
@@ -147,6 +155,7 @@ class Pages:
         self, statement: Select[Any], columns: Sequence[ColumnElement[Any]], *, descending: bool = False
     ) -> None:
         self._after = [f"page_after_{number}" for number in range(len(columns))]
+        self._kinds = [column.type.python_type for column in columns]
         bound = tuple_(*(bindparam(name, type_=column.type) for name, column in zip(self._after, columns, strict=True)))
         most = bindparam("page_most", type_=Integer)
         self._first = _cut_out(statement, columns, None, most, descending=descending)
@@ -155,11 +164,10 @@ class Pages:
     async def read(self, tx: Transaction, page: PageQuery, parameters: Mapping[str, Any] | None = None) -> list[Record]:
         """The rows of a page, and one more if another follows; `parameters` fill the statement's own `bindparam`s."""
         given = {"page_most": page.limit + 1, **(parameters or {})}
-        if page.after is None:
+        after = page.place(*self._kinds)
+        if after is None:
             return await tx.all(self._first, given)
-        if len(page.after) != len(self._after):
-            raise BadCursor
-        return await tx.all(self._later, {**given, **dict(zip(self._after, page.after, strict=True))})
+        return await tx.all(self._later, {**given, **dict(zip(self._after, after, strict=True))})
 
 
 def _cut_out(
@@ -218,16 +226,27 @@ def _pack(value: Any) -> Any:
     raise TypeError(msg)
 
 
+def _instant(text: str) -> datetime:
+    return datetime.fromisoformat(text).astimezone(UTC)
+
+
 _READERS: Final[Mapping[str, Callable[[str], Any]]] = {
     "u": UUID,
-    "t": datetime.fromisoformat,
+    "t": _instant,
     "d": date.fromisoformat,
     "n": Decimal,
 }
+_MOST: Final = 2**31
+"""Beyond any number that a list is sorted by; a column of PostgreSQL would not take a larger one."""
 
 
 def _unpack(value: Any) -> Any:
-    if isinstance(value, dict):
-        ((kind, text),) = value.items()
-        return _READERS[kind](text)
+    match value:
+        case dict():
+            ((kind, text),) = value.items()
+            return _READERS[kind](text)
+        case str():
+            return refuse_control_characters(value)
+        case int() if abs(value) >= _MOST:
+            raise ArithmeticError
     return value

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
+
+from kehu_chassis.paging import encode_cursor
 
 from .conftest import People
 
@@ -65,6 +69,8 @@ async def test_a_search_is_filtered_and_paged(known: People) -> None:
     names = [item["name"] for item in first["items"] + second.json()["items"]]
     assert sorted(names) == sorted(["张伟", "张維", "章伟"])
     assert second.json()["next_cursor"] is None
+    made_up = encode_cursor(["张伟", 1], shape=json.dumps(["/api/v1/customers", [["q", "zw"]]]))
+    assert (await known.rm.get("/api/v1/customers", params={"q": "zw", "cursor": made_up})).status_code == 422
 
 
 async def test_a_former_name_finds_the_customer_as_it_is_now_called(known: People) -> None:

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlsplit
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import asyncpg
 import httpx
@@ -14,6 +14,7 @@ import pytest
 import structlog
 
 from kehu_chassis.database import Database
+from kehu_chassis.paging import encode_cursor
 from kehu_chassis.telemetry import log_processors
 from kehu_chassis.testing.http import TestApp
 from kehu_chassis.testing.openapi_rules import violations
@@ -21,6 +22,7 @@ from kehu_chassis.testing.tokens import TestIssuer
 from kehu_contracts.access import Role
 
 WRITER = Role.SYSTEM
+NOTE = UUID(int=7)
 
 
 async def count(database: Database, table: str = "notes") -> int:
@@ -292,6 +294,20 @@ async def test_a_cursor_belongs_to_its_filters(probe: TestApp) -> None:
     cursor = (await client.get("/api/v1/notes?limit=1&min_rank=1")).json()["next_cursor"]
     assert (await client.get(f"/api/v1/notes?limit=1&min_rank=1&cursor={cursor}")).status_code == 200
     response = await client.get(f"/api/v1/notes?limit=1&min_rank=2&cursor={cursor}")
+    assert_problem(response, 422, "request.bad_cursor", "#/cursor")
+
+
+@pytest.mark.parametrize(
+    "key",
+    [[1], ["x", NOTE], [1, str(NOTE)], [True, NOTE], [None, NOTE], [2**31, NOTE], [1, NOTE, 1], ["a\0b", NOTE]],
+    ids=str,
+)
+async def test_a_cursor_that_somebody_made_up_is_refused(probe: TestApp, key: list[Any]) -> None:
+    client = await probe.client(WRITER)
+    shape = json.dumps(["/api/v1/notes", []])
+    good = encode_cursor([1, NOTE], shape=shape)
+    assert (await client.get("/api/v1/notes", params={"cursor": good})).status_code == 200
+    response = await client.get("/api/v1/notes", params={"cursor": encode_cursor(key, shape=shape)})
     assert_problem(response, 422, "request.bad_cursor", "#/cursor")
 
 

@@ -136,7 +136,8 @@ async def _months_of(tx: Transaction, held: Subquery, page: PageQuery, wanted: T
     """First days of the months in which the accounts have movements that may be on this page, the newest first."""
     month = account_months.c.month
     statement = select(month).distinct().join(held, held.c.account_id == account_months.c.account_id)
-    ends = [day for day in (wanted.until, page.after[0] if page.after else None) if day is not None]
+    after = page.place(*(column.type.python_type for column in _ORDER))
+    ends = [day for day in (wanted.until, after and after[0]) if day is not None]
     if ends:
         statement = statement.where(month <= min(ends))
     if wanted.since is not None:

@@ -35,8 +35,9 @@ async def search_customers(
         return {"items": await queries.by_number(tx, number), "next_cursor": None}
     fits = await _fits(tx, vault, typed, wanted)
     ranked = sorted(((-value, customer_id) for customer_id, value in fits.items()))
-    if page.after is not None:
-        ranked = [rank for rank in ranked if rank > page.after]
+    after = page.place(int, UUID)
+    if after is not None:
+        ranked = [rank for rank in ranked if rank > after]
     shown = ranked[: page.limit]
     rows = await customers_by_id(tx, [customer_id for _, customer_id in shown])
     more = encode_cursor(shown[-1], shape=page.shape) if len(ranked) > page.limit else None

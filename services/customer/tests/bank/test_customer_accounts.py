@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, date, datetime
@@ -11,6 +12,7 @@ from uuid import uuid4
 
 import pytest
 
+from kehu_chassis.paging import encode_cursor
 from kehu_chassis.scope import Reach, Scope
 from kehu_contracts.access import Role
 from kehu_contracts.codes import HolderRole, TransactionKind
@@ -208,6 +210,9 @@ async def test_movements_are_paged_in_order_and_filtered(bank: Any, app_client: 
             break
         cursor = f"&cursor={page['next_cursor']}"
     assert seen == ["T4", "T3", "T2", "T1"]
+    for key in ([], ["2026-03-01", 1, "T1"]):
+        made_up = encode_cursor(key, shape=json.dumps([base, []]))
+        assert (await client.get(f"{base}?cursor={made_up}")).status_code == 422
     assert await names("from=2026-03-01") == ["T4", "T3"]
     assert await names("to=2026-02-28") == ["T2", "T1"]
     assert await names("kind=debit") == ["T3", "T2"]
