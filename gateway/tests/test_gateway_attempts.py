@@ -14,7 +14,7 @@ import httpx
 import pytest
 import time_machine
 
-from kehu_chassis.testing.databases import ServiceDatabase
+from kehu_chassis.testing.databases import ServiceDatabase, lock_waits
 from kehu_chassis.testing.http import TestApp
 from kehu_chassis.testing.plugin import Eventually
 from kehu_gateway.issuer.rules import delay_after
@@ -129,9 +129,6 @@ async def test_a_systems_secret_is_guessed_no_faster(gateway: TestApp, tried: Lo
     assert (await tried("rm", "rm-demo")).status_code == 200
 
 
-WAITING = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
-
-
 async def test_who_tries_while_another_gets_in_stands_in_no_circle_with_him(
     gateway: TestApp, service_database: ServiceDatabase, eventually: Eventually
 ) -> None:
@@ -158,4 +155,4 @@ async def test_who_tries_while_another_gets_in_stands_in_no_circle_with_him(
 
 async def waiting(watcher: asyncpg.Connection, number: int) -> bool:
     """Whether so many wait for a lock."""
-    return bool(await watcher.fetchval(WAITING) == number)
+    return await lock_waits(watcher) == number

@@ -14,6 +14,7 @@ from kehu_campaigns.response.consumers import OPENINGS
 from kehu_chassis.clock import FixedClock
 from kehu_chassis.database import Database
 from kehu_chassis.scope import EVERYTHING
+from kehu_chassis.testing.databases import lock_waits
 from kehu_chassis.testing.events import Deliver
 from kehu_chassis.testing.plugin import Eventually
 from kehu_contracts.campaign import CustomerConverted
@@ -121,9 +122,7 @@ async def test_an_opening_and_its_delivery_that_are_heard_of_at_the_same_moment_
 
     async def waits_or_is_done() -> bool:
         async with worker_database.begin() as tx:
-            waiting = "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = $1)"
-            name = await tx.connection.fetchval("SELECT current_database()")
-            return hearing.done() or bool(await tx.connection.fetchval(waiting, name))
+            return hearing.done() or await lock_waits(tx.connection) > 0
 
     async with worker_database.begin(scope=EVERYTHING) as tx:
         message_id = await tx.connection.fetchval("SELECT id FROM messages")

@@ -13,6 +13,7 @@ import pytest
 from kehu_chassis.definition import Runtime
 from kehu_chassis.kafka import Kafka, create_topics
 from kehu_chassis.testing.events import Deliver
+from kehu_chassis.testing.parts import running
 from kehu_chassis.worker import Worker
 from kehu_contracts.access import Role
 from kehu_contracts.base import Contract
@@ -26,10 +27,8 @@ DEADLINE = 60.0
 async def worker(worker_runtime: Runtime, kafka: Kafka) -> AsyncIterator[Worker]:
     await create_topics(kafka, [topic for topic in TOPICS if topic.name.startswith("kehu.")])
     worker = Worker(DEFINITION, worker_runtime, kafka=kafka)
-    running = asyncio.create_task(worker.run())
-    yield worker
-    worker.stop()
-    await running
+    async with running(worker):
+        yield worker
 
 
 async def _until(condition: Callable[[], Awaitable[bool]]) -> None:

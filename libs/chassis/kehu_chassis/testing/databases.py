@@ -16,7 +16,7 @@ import asyncpg
 from kehu_chassis import migrations
 from kehu_chassis.provision import ensure_schema, role_name
 
-__all__ = ["ServiceDatabase", "copied_database", "ensure_template"]
+__all__ = ["ServiceDatabase", "copied_database", "ensure_template", "lock_waits"]
 
 _CHASSIS = Path(__file__).parent.parent
 
@@ -61,6 +61,14 @@ async def copied_database(server: str, schema: str, template: str) -> AsyncItera
         yield copied
     finally:
         await _command(server, f'DROP DATABASE "{copied.name}" WITH (FORCE)')
+
+
+async def lock_waits(connection: asyncpg.Connection) -> int:
+    """How many sessions of the connection's database wait for a lock; a transaction gets the same answer all along."""
+    waiting: int = await connection.fetchval(
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    )
+    return waiting
 
 
 async def _command(server: str, statement: str) -> None:

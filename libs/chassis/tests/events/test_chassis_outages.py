@@ -22,6 +22,7 @@ from kehu_chassis.kafka import Kafka, create_topics
 from kehu_chassis.relay import Relay
 from kehu_chassis.testing.databases import copied_database, ensure_template
 from kehu_chassis.testing.http import test_settings as settings_for
+from kehu_chassis.testing.parts import running
 from kehu_chassis.testing.plugin import FAST, Eventually, OutboxRows, jars_folder
 from kehu_chassis.testing.probe import DEFINITION, TOPIC, Probe, ProbeSettings
 from kehu_chassis.testing.servers import KafkaServer, PostgresServer, free_port
@@ -58,12 +59,8 @@ async def suite(database: Database, kafka: Kafka, probe: Probe, clock: FixedCloc
     await create_topics(kafka, [topic for topic in TOPICS if topic.name == TOPIC])
     relay = Relay(database, kafka, "probe")
     consumer = Consumer(database, kafka, "probe", probe.subscription, clock)
-    async with asyncio.TaskGroup() as group:
-        group.create_task(relay.run())
-        group.create_task(consumer.run())
+    async with running(relay, consumer):
         yield
-        relay.stop()
-        consumer.stop()
 
 
 async def sequences(probe: Probe) -> dict[str, list[int]]:

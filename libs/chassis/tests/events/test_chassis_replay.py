@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 from uuid import uuid4
@@ -20,6 +19,7 @@ from kehu_chassis.kafka import Kafka, create_topics
 from kehu_chassis.relay import Relay
 from kehu_chassis.replay import NotReplayable, TopicLost, rebuild
 from kehu_chassis.testing.events import Deliver
+from kehu_chassis.testing.parts import running
 from kehu_chassis.testing.plugin import Eventually, OutboxRows
 from kehu_chassis.testing.probe import TOPIC, Probe
 from kehu_contracts.topics import TOPICS
@@ -35,12 +35,8 @@ def live(worker_database: Database, kafka: Kafka, probe: Probe, clock: FixedCloc
         await create_topics(kafka, [topic for topic in TOPICS if topic.name == TOPIC])
         relay = Relay(worker_database, kafka, "probe")
         consumer = Consumer(worker_database, kafka, "probe", probe.subscription, clock)
-        async with asyncio.TaskGroup() as group:
-            group.create_task(relay.run())
-            group.create_task(consumer.run())
+        async with running(relay, consumer):
             await eventually(condition)
-            relay.stop()
-            consumer.stop()
 
     return run
 

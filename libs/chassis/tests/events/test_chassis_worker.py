@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import signal
 import sys
-from collections.abc import AsyncIterator, Awaitable, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Awaitable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -25,6 +25,7 @@ from kehu_chassis.kafka import Kafka, create_topics
 from kehu_chassis.relay import headers_of
 from kehu_chassis.testing.databases import ServiceDatabase
 from kehu_chassis.testing.http import test_settings as settings_for
+from kehu_chassis.testing.parts import running
 from kehu_chassis.testing.plugin import Eventually, OutboxRows
 from kehu_chassis.testing.probe import DEFINITION, TOPIC, Probe, ProbeSettings
 from kehu_chassis.testing.servers import free_port
@@ -53,16 +54,6 @@ def worker_of(runtime: Runtime, kafka: Kafka, subscription: Subscription) -> Wor
     return Worker(definition, runtime, kafka=kafka)
 
 
-@asynccontextmanager
-async def working(worker: Worker) -> AsyncIterator[None]:
-    task = asyncio.create_task(worker.run())
-    try:
-        yield
-    finally:
-        worker.stop()
-        await task
-
-
 async def readiness(runtime: Runtime) -> tuple[int, dict[str, str]]:
     async with httpx.AsyncClient() as client:
         try:
@@ -85,7 +76,7 @@ async def test_a_worker_sends_consumes_and_fires_timers(
             {"database": "ok", "migrations": "ok", "broker": "ok", "consumers": "ok"},
         )
 
-    async with working(worker_of(runtime, kafka, probe.subscription)):
+    async with running(worker_of(runtime, kafka, probe.subscription)):
         await eventually(is_ready)
         await probe.state(uuid4(), "a")
         async with database.begin() as tx:
@@ -136,7 +127,7 @@ async def test_a_worker_is_not_ready_while_a_consumer_is_stopped(
         status, checks = await readiness(runtime)
         return status == 503 and checks.get("consumers") == "ConsumerStopped"
 
-    async with working(worker_of(runtime, kafka, probe.with_(dead_letter_limit=0))):
+    async with running(worker_of(runtime, kafka, probe.with_(dead_letter_limit=0))):
         await probe.state(uuid4(), "!")
         await eventually(says_so)
 
@@ -148,7 +139,7 @@ async def test_a_worker_without_a_broker_lives_and_is_not_ready(
         status, checks = await readiness(runtime)
         return status == 503 and checks["broker"] != "ok" and checks["database"] == "ok"
 
-    async with working(worker_of(runtime, Kafka(f"127.0.0.1:{free_port()}"), probe.subscription)):
+    async with running(worker_of(runtime, Kafka(f"127.0.0.1:{free_port()}"), probe.subscription)):
         await probe.state(uuid4(), "a")
         await eventually(says_so)
     assert len(await outbox_rows()) == 1

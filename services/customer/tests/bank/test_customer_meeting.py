@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from kehu_chassis.scope import EVERYTHING
+from kehu_chassis.testing.databases import lock_waits
 from kehu_customer.sources import keys
 from kehu_customer.sources.keys import Kind, SourceKey
 
@@ -17,10 +18,8 @@ async def test_who_waits_is_seen_by_who_comes_while_both_are_under_way(
     bank: Any, eventually: Callable[..., Any]
 ) -> None:
     async def somebody_waits() -> bool:
-        waiting = (
-            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
-        )
-        return bool(await bank.value(waiting))
+        async with bank.database.begin() as tx:
+            return await lock_waits(tx.connection) > 0
 
     party, account = bank.message(bank.party("P1")), bank.message(bank.account("A1", "P1"))
     key = SourceKey("core", "P1")

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from dataclasses import replace
 from decimal import Decimal
 from typing import Any
@@ -20,22 +18,12 @@ from kehu_chassis.definition import Runtime, ServiceDefinition
 from kehu_chassis.kafka import Kafka, create_topics
 from kehu_chassis.message import Message
 from kehu_chassis.replay import rebuild
+from kehu_chassis.testing.parts import running
 from kehu_chassis.worker import Worker
 from kehu_contracts.topics import TOPICS
 from kehu_customer.timeline.consumers import TIMELINE
 
 Eventually = Callable[..., Any]
-
-
-@asynccontextmanager
-async def working(definition: ServiceDefinition, runtime: Runtime, kafka: Kafka) -> AsyncIterator[None]:
-    worker = Worker(definition, runtime, kafka=kafka)
-    task = asyncio.create_task(worker.run())
-    try:
-        yield
-    finally:
-        worker.stop()
-        await task
 
 
 def headers(message: Message) -> list[tuple[str, bytes]]:
@@ -133,7 +121,7 @@ async def test_children_first_repeated_and_with_poison_everything_stands_once(
         expected = {"transactions": 50, "accounts": 5, "waiting": 0, "leaving": 0, "entries": 11, "dead": 1}
         return bool(counts == [expected])
 
-    async with working(definition, worker_runtime, kafka):
+    async with running(Worker(definition, worker_runtime, kafka=kafka)):
         await eventually(settled)
 
     told = await read_all(kafka, "kehu.holding.v1")
