@@ -7,7 +7,6 @@ import os
 import signal
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
 from typing import Any
 from uuid import uuid4
 
@@ -19,6 +18,7 @@ from aiokafka.errors import KafkaConnectionError
 from aiokafka.protocol.fetch import FetchRequest
 from aiokafka.protocol.metadata import MetadataRequest
 
+from kehu_chassis import dead_letters
 from kehu_chassis.clock import FixedClock
 from kehu_chassis.consumer import Consumer, Message, Subscription
 from kehu_chassis.database import Database, Transaction
@@ -26,6 +26,7 @@ from kehu_chassis.kafka import Kafka, create_topics
 from kehu_chassis.operations import request_resume
 from kehu_chassis.relay import Relay
 from kehu_chassis.testing.databases import ServiceDatabase
+from kehu_chassis.testing.parts import running
 from kehu_chassis.testing.plugin import Eventually
 from kehu_chassis.testing.probe import TOPIC, Probe
 from kehu_contracts.topics import TOPICS
@@ -34,16 +35,6 @@ from kehu_contracts.topics import TOPICS
 @pytest.fixture
 async def topics(kafka: Kafka) -> None:
     await create_topics(kafka, [topic for topic in TOPICS if topic.name == TOPIC])
-
-
-@asynccontextmanager
-async def running(part: Consumer | Relay) -> AsyncIterator[None]:
-    task = asyncio.create_task(part.run())
-    try:
-        yield
-    finally:
-        part.stop()
-        await task
 
 
 @pytest.fixture
@@ -139,7 +130,6 @@ from kehu_chassis.clock import FixedClock
 from kehu_chassis.consumer import Consumer
 from kehu_chassis.database import Database
 from kehu_chassis.kafka import Kafka
-from kehu_chassis.testing.plugin import Eventually
 from kehu_chassis.testing.probe import Probe
 
 class Stuck(Consumer):
@@ -282,6 +272,32 @@ async def test_a_consumer_stopped_by_dead_letters_says_so_and_resumes_when_told(
             assert await request_resume(tx, "nobody") is False
         await effects_are_in_any_order(probe, eventually, ["!", "a"])
         assert part.state == "running"
+
+
+@pytest.mark.usefixtures("relay")
+@pytest.mark.parametrize("limit", [0, 20], ids=["stopped", "at work"])
+async def test_a_consumer_redrives_what_it_is_asked_to(
+    consumer: Consume,
+    probe: Probe,
+    database: Database,
+    clock: FixedClock,
+    eventually: Eventually,
+    effects_are: EffectsAre,
+    limit: int,
+) -> None:
+    probe.poison = {"!"}
+    await probe.state(uuid4(), "!")
+
+    async def has_died() -> bool:
+        return bool(await probe.rows("dead_letters"))
+
+    async with running(consumer(probe.with_(dead_letter_limit=limit))):
+        await eventually(has_died)
+        probe.poison = set()
+        [letter] = await probe.rows("dead_letters")
+        async with database.begin() as tx:
+            await dead_letters.redrive(tx, letter["dead_letter_id"], actor="operator", reason="mended", at=clock.now())
+        await effects_are(["!"])
 
 
 async def effects_are_in_any_order(probe: Probe, eventually: Eventually, expected: list[str]) -> None:

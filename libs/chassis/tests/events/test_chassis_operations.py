@@ -55,7 +55,13 @@ async def test_a_dead_letter_is_listed_read_and_redriven_once(
     assert await probe.effects() == ["!", "b"]
     refused = await operator.post(f"{BASE}/dead-letters/{dead}/skips", json=REASON)
     assert (refused.status_code, refused.json()["code"]) == (409, "operations.dead_letter_settled")
-    assert len(await probe.rows("audit")) == 1
+    [row] = await probe.rows("audit")
+    assert (row["action"], row["resource_type"], row["resource_id"], row["reason"]) == (
+        "dead_letter.redrive_requested",
+        "dead_letter",
+        dead,
+        REASON["reason"],
+    )
 
 
 async def test_only_operators_step_in(app_client: AppClient, dead: str, probe: Probe) -> None:
@@ -66,13 +72,15 @@ async def test_only_operators_step_in(app_client: AppClient, dead: str, probe: P
     assert (await (await app_client(Role.AUDITOR)).get(f"{BASE}/dead-letters")).status_code == 200
     assert (await (await app_client(Role.RELATIONSHIP_MANAGER)).get(f"{BASE}/health")).status_code == 403
     assert [row["state"] for row in await probe.rows("dead_letters")] == ["open"]
+    assert await probe.rows("audit") == []
 
 
-async def test_an_unknown_dead_letter_is_not_found(app_client: AppClient) -> None:
+async def test_an_unknown_dead_letter_is_not_found(app_client: AppClient, probe: Probe) -> None:
     operator = await app_client(Role.OPERATOR)
     for path in ("redrives", "skips"):
         answer = await operator.post(f"{BASE}/dead-letters/{uuid4()}/{path}", json=REASON)
         assert answer.status_code == 404
+    assert await probe.rows("audit") == []
 
 
 async def test_health_tells_what_waits(
@@ -106,11 +114,19 @@ async def test_only_a_stopped_consumer_is_resumed(
     await report(worker_database, "running")
     refused = await operator.post(f"{BASE}/consumers/probe/resumptions", json=REASON)
     assert (refused.status_code, refused.json()["code"]) == (409, "operations.consumer_not_stopped")
+    assert [row["resume_requested"] for row in await probe.rows("consumer_states")] == [False]
+    assert await probe.rows("audit") == []
     async with worker_database.begin() as tx:
         await tx.connection.execute("UPDATE consumer_states SET state = 'stopped'")
     assert (await operator.post(f"{BASE}/consumers/probe/resumptions", json=REASON)).status_code == 202
-    [state] = await probe.rows("consumer_states")
-    assert state["resume_requested"] is True
+    assert [row["resume_requested"] for row in await probe.rows("consumer_states")] == [True]
+    [row] = await probe.rows("audit")
+    assert (row["action"], row["resource_type"], row["resource_id"], row["reason"]) == (
+        "consumer.resumption_requested",
+        "consumer",
+        "probe",
+        REASON["reason"],
+    )
 
 
 async def test_an_empty_outbox_has_no_age(app_client: AppClient) -> None:
