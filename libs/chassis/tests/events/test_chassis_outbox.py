@@ -12,10 +12,13 @@ from kehu_chassis import outbox, outgoing
 from kehu_chassis.clock import FixedClock
 from kehu_chassis.columns import new_id
 from kehu_chassis.database import Database
+from kehu_chassis.testing.databases import lock_waits
 from kehu_chassis.testing.events import Deliver
-from kehu_chassis.testing.plugin import OutboxRows
+from kehu_chassis.testing.plugin import Eventually, OutboxRows
 from kehu_chassis.testing.probe import Probe
 from kehu_chassis.tracing import current_trace_id, entered, new_trace
+from kehu_contracts.codes import Channel
+from kehu_contracts.complaint import ComplaintReceived
 from kehu_contracts.customer import CustomerProfileChanged
 
 
@@ -88,6 +91,54 @@ async def test_concurrent_transactions_of_one_subject_leave_no_gap_and_commit_in
     for row in await outbox_rows():
         sequences[row["subject"]].append(row["sequence"])
     assert dict(sequences) == {str(customer): list(range(1, 41)) for customer in customers}
+
+
+@pytest.mark.parametrize("number", [2, outbox.MANY])
+async def test_subjects_are_locked_in_one_order_whatever_the_order_of_their_events(
+    worker_database: Database, probe: Probe, clock: FixedClock, eventually: Eventually, number: int
+) -> None:
+    first, last = sorted([uuid4(), uuid4()], key=str)
+    for customer in (first, last):
+        await probe.state(customer, "a")
+    lock = "SELECT FROM outbox_subjects WHERE subject = $1 FOR UPDATE NOWAIT"
+
+    async def write() -> None:
+        async with worker_database.begin() as tx:
+            for place in range(number):
+                outbox.add(tx, probe.changed(last if place == 0 else first, "b"), at=clock.now())
+
+    async with worker_database.begin() as holder:
+        await holder.connection.execute(lock, str(first))
+        writing = asyncio.create_task(write())
+
+        async def waits() -> bool:
+            async with worker_database.begin() as tx:
+                return await lock_waits(tx.connection) > 0
+
+        await eventually(waits)
+        # It waits for the first with empty hands: who holds that one can have the last, too.
+        await holder.connection.execute(lock, str(last))
+    await writing
+
+
+async def test_an_event_is_keyed_by_whom_it_is_about_and_counted_by_what(
+    worker_database: Database, clock: FixedClock, outbox_rows: OutboxRows
+) -> None:
+    complaint = ComplaintReceived(
+        complaint_id=uuid4(),
+        complaint_number="CP1",
+        customer_id=uuid4(),
+        kind="complaint",
+        channel=Channel.PHONE,
+        category="fees",
+        unit_id=uuid4(),
+        received_at=clock.now(),
+        open=True,
+    )
+    async with worker_database.begin() as tx:
+        outbox.add(tx, complaint, at=clock.now())
+    [row] = await outbox_rows()
+    assert (row["key"], row["subject"]) == (str(complaint.customer_id), str(complaint.complaint_id))
 
 
 async def test_a_rebuild_states_nothing(

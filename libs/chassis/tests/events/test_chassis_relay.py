@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
 from typing import Any
 from uuid import UUID, uuid4
 
 import asyncpg
 import pytest
 from aiokafka import ConsumerRecord, TopicPartition
+from aiokafka.errors import KafkaTimeoutError
 
 from kehu_chassis.clock import FixedClock
 from kehu_chassis.database import Database
 from kehu_chassis.kafka import Kafka, create_topics
 from kehu_chassis.message import Message, from_headers
 from kehu_chassis.relay import Relay
+from kehu_chassis.testing.parts import running
 from kehu_chassis.testing.plugin import Eventually, OutboxRows
 from kehu_chassis.testing.probe import TOPIC, Probe
 from kehu_chassis.testing.servers import free_port
@@ -32,16 +33,6 @@ async def topics(kafka: Kafka) -> None:
 @pytest.fixture
 def relay(worker_database: Database, kafka: Kafka, topics: None) -> Relay:  # noqa: ARG001  the topic must be there
     return Relay(worker_database, kafka, "probe")
-
-
-@asynccontextmanager
-async def running(relay: Relay) -> AsyncIterator[asyncio.Task[None]]:
-    task = asyncio.create_task(relay.run())
-    try:
-        yield task
-    finally:
-        relay.stop()
-        await task
 
 
 @pytest.fixture
@@ -257,6 +248,133 @@ async def test_the_loss_of_its_session_stops_a_relay_until_it_has_the_lock_again
         await probe.state(customer, "a", "b")
         await emptied()
     assert in_order_once(await records(kafka)) == {str(customer): [1, 2]}
+
+
+class _Hanging(Relay):
+    """A relay that takes the lock and never does anything again."""
+
+    async def _relay(self, *_: Any) -> None:
+        self.is_active = True
+        await asyncio.Event().wait()
+
+
+async def test_a_relay_that_hangs_loses_its_session_and_is_replaced(
+    relay: Relay,
+    kafka: Kafka,
+    probe: Probe,
+    worker_database: Database,
+    emptied: Callable[[], Awaitable[None]],
+    eventually: Eventually,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("kehu_chassis.relay.LEASE", 1)
+    hanging = _Hanging(worker_database, kafka, "probe")
+
+    async def hangs() -> bool:
+        return hanging.is_active
+
+    work = asyncio.create_task(hanging.run())
+    await eventually(hangs)
+    async with running(relay):
+        await probe.state(uuid4(), "a")
+        await emptied()
+    work.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await work
+
+
+class _Listening:
+    """A connection that counts the words of who holds it."""
+
+    def __init__(self, connection: asyncpg.Connection) -> None:
+        self._connection = connection
+        self.words = 0
+        self.heard = asyncio.Event()
+
+    async def execute(self, statement: str, *values: Any) -> None:
+        if statement == "SELECT 1":
+            self.words += 1
+            if self.words == 3:
+                self.heard.set()
+        await self._connection.execute(statement, *values)
+
+
+async def test_a_relay_that_waits_for_a_slow_broker_says_that_it_lives(
+    relay: Relay,
+    kafka: Kafka,
+    probe: Probe,
+    worker_database: Database,
+    outbox_rows: OutboxRows,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("kehu_chassis.relay.LEASE", 0.03)
+    await probe.state(uuid4(), "a")
+    connection, producer = await worker_database.dedicated(), kafka.producer()
+    await producer.start()
+    listening, send_batch = _Listening(connection), producer.send_batch
+
+    async def slowly(*batch: Any, **place: Any) -> Any:
+        # Nothing is acknowledged before the relay has spoken up.
+        await listening.heard.wait()
+        return await send_batch(*batch, **place)
+
+    monkeypatch.setattr(producer, "send_batch", slowly)
+    try:
+        rows = await connection.fetch("SELECT * FROM outbox ORDER BY position")
+        async with asyncio.timeout(30):
+            await relay.send(listening, producer, rows)
+    finally:
+        await connection.close()
+        await producer.stop()
+    assert listening.words >= 3
+    assert await outbox_rows() == []
+
+
+async def test_what_the_broker_takes_leaves_the_outbox_and_what_it_refuses_stays(
+    relay: Relay,
+    kafka: Kafka,
+    probe: Probe,
+    worker_database: Database,
+    outbox_rows: OutboxRows,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for _ in range(20):
+        await probe.state(uuid4(), "a")
+    connection, producer = await worker_database.dedicated(), kafka.producer()
+    await producer.start()
+    send_batch = producer.send_batch
+
+    async def refuse_one(batch: Any, topic: str, *, partition: int) -> Any:
+        if partition == 0:
+            raise KafkaTimeoutError
+        return await send_batch(batch, topic, partition=partition)
+
+    monkeypatch.setattr(producer, "send_batch", refuse_one)
+    try:
+        rows = await connection.fetch("SELECT * FROM outbox ORDER BY position")
+        with pytest.raises(KafkaTimeoutError):
+            await relay.send(connection, producer, rows)
+    finally:
+        await connection.close()
+        await producer.stop()
+    taken = {read(record).id for record in await records(kafka)}
+    assert 0 < len(taken) < 20
+    assert {row["id"] for row in await outbox_rows()} == {row["id"] for row in rows} - taken
+
+
+async def test_events_of_one_key_go_to_one_partition_whatever_their_subjects(
+    relay: Relay, kafka: Kafka, probe: Probe, worker_database: Database, emptied: Callable[[], Awaitable[None]]
+) -> None:
+    for _ in range(20):
+        await probe.state(uuid4(), "a")
+    async with worker_database.begin() as tx:
+        await tx.connection.execute("UPDATE outbox SET key = 'one'")
+    async with running(relay):
+        await emptied()
+    found = await records(kafka)
+    assert len({read(record).subject for record in found}) == 20
+    assert {record.key for record in found} == {b"one"}
+    assert len({record.partition for record in found}) == 1
 
 
 class _Away(Kafka):
