@@ -251,11 +251,12 @@ async def test_the_first_lock_alone_holds_where_row_level_security_would_not(
     assert await texts(worker_database, Scope(Reach.NONE)) == []
 
 
-@pytest.mark.usefixtures("tree")
-async def test_a_scope_ends_with_its_transaction(database: Database) -> None:
+async def test_a_scope_ends_with_its_transaction(database: Database, tree: Tree) -> None:
     database.without_first_lock()
     for _ in range(20):
-        assert await texts(database, Scope(Reach.ALL)) != []
+        assert len(await texts(database, tree.scope(tree.head))) == 3
+        assert await texts(database, Scope(Reach.NONE)) == []
+        assert len(await texts(database, Scope(Reach.ALL))) == 4
         assert await texts(database, Scope(Reach.NONE)) == []
 
 

@@ -109,6 +109,8 @@ INSERT INTO audit SELECT (r).* FROM (
     [
         ("UPDATE audit SET reason = 'other' WHERE action = 'note.1'", 2, "changed", "note.1"),
         ("UPDATE audit SET at = at + interval '1 day' WHERE action = 'note.3'", 4, "changed", "note.3"),
+        ("UPDATE audit SET actor = 'other' WHERE action = 'note.3'", 4, "changed", "note.3"),
+        ("UPDATE audit SET details = '{}' WHERE action = 'note.3'", 4, "changed", "note.3"),
         ("DELETE FROM audit WHERE action = 'note.2'", 3, "removed", None),
         ("DELETE FROM audit_seals WHERE position = 1", 1, "removed", None),
         ("UPDATE audit_seals SET audit_id = uuidv7() WHERE position = 3", 3, "removed", None),
@@ -122,6 +124,8 @@ async def test_tampering_is_named_where_it_happened(
 ) -> None:
     await chain(database, 4)
     await run(database, tampering)
+    # The worker that seals on as if nothing had been does not cover it up.
+    assert await audit_chain.seal(database) == 0
     broken = (await verdict(database)).broken
     assert broken is not None
     assert (broken.position, broken.what, broken.action) == (position, what, action)

@@ -109,6 +109,27 @@ async def test_a_verified_token_is_remembered_until_it_expires(issuer: TestIssue
         assert verifier.recall(token) is None
 
 
+async def test_a_verified_token_is_remembered_for_five_minutes_at_most(issuer: TestIssuer) -> None:
+    verifier = issuer.verifier()
+    with time_machine.travel(1_800_000_000, tick=False) as time:
+        token = issuer.token([Role.AUDITOR], expires_in=3_600)
+        await verifier.verify(token)
+        time.shift(299)
+        assert verifier.recall(token) is not None
+        time.shift(1)
+        assert verifier.recall(token) is None
+
+
+async def test_a_token_holds_for_the_five_seconds_by_which_clocks_may_differ(issuer: TestIssuer) -> None:
+    with time_machine.travel(1_800_000_000, tick=False) as time:
+        token = issuer.token([Role.AUDITOR], expires_in=60)
+        time.shift(64)
+        assert (await issuer.verifier().verify(token)).roles == {Role.AUDITOR}
+        time.shift(1)
+        with pytest.raises(Unauthenticated):
+            await issuer.verifier().verify(token)
+
+
 async def test_the_memory_of_tokens_is_bounded(issuer: TestIssuer) -> None:
     verifier = TokenVerifier(issuer=ISSUER, audience=AUDIENCE, keys=issuer.key_set, capacity=2)
     tokens = [issuer.token([Role.AUDITOR]) for _ in range(3)]
@@ -155,6 +176,23 @@ async def test_a_withdrawn_key_ends_the_tokens_that_it_signed_even_remembered_on
         await verifier.verify(old)
 
 
+async def test_a_withdrawn_key_is_noticed_within_five_minutes_though_no_token_names_a_new_one(
+    issuer: TestIssuer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seconds = 0.0
+    monkeypatch.setattr("kehu_chassis.auth.monotonic", lambda: seconds)
+    verifier = issuer.verifier()
+    tokens = [issuer.token([Role.AUDITOR]) for _ in range(3)]
+    await verifier.verify(tokens[0])
+    issuer.rotate(publish_all=False)
+    seconds = 300.0
+    await verifier.verify(tokens[1])
+    seconds = 301.0
+    with pytest.raises(Unauthenticated):
+        await verifier.verify(tokens[2])
+    assert [verifier.recall(token) for token in tokens] == [None] * 3
+
+
 async def test_known_keys_hold_on_while_the_issuer_is_away(issuer: TestIssuer, monkeypatch: pytest.MonkeyPatch) -> None:
     seconds, away = 0.0, False
 
@@ -168,6 +206,15 @@ async def test_known_keys_hold_on_while_the_issuer_is_away(issuer: TestIssuer, m
     await verifier.verify(issuer.token([Role.AUDITOR], subject="before"))
     away, seconds = True, 3600.0
     assert (await verifier.verify(issuer.token([Role.AUDITOR], subject="after"))).subject == "after"
+
+
+async def test_a_key_that_is_published_for_encryption_signs_no_token(issuer: TestIssuer) -> None:
+    async def keys() -> Mapping[str, Any]:
+        return {"keys": [{**key, "use": "enc"} for key in (await issuer.key_set())["keys"]]}
+
+    verifier = TokenVerifier(issuer=ISSUER, audience=AUDIENCE, keys=keys)
+    with pytest.raises(Unauthenticated):
+        await verifier.verify(issuer.token([Role.AUDITOR]))
 
 
 async def test_before_any_key_could_be_had_the_service_is_unavailable_and_not_the_token_wrong(

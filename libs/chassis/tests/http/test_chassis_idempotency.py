@@ -20,6 +20,14 @@ async def count(database: Database, table: str) -> int:
         return int(await tx.connection.fetchval(f"SELECT count(*) FROM {table}"))  # noqa: S608 - our own names.
 
 
+async def sealed_answer(database: Database) -> bytes:
+    """The one answer that is kept: its nonce, then what is sealed."""
+    async with database.begin() as tx:
+        [row] = await tx.connection.fetch("SELECT answer FROM idempotency_keys")
+    answer: bytes = row["answer"]
+    return answer
+
+
 async def test_a_hundred_at_once_have_one_effect_and_one_answer(probe: TestApp, database: Database) -> None:
     client = await probe.client(Role.SYSTEM)
 
@@ -41,6 +49,21 @@ async def test_another_body_with_the_same_key_is_refused(probe: TestApp, databas
     response = await client.post("/api/v1/notes", json={"text": "two"}, headers=KEY)
     assert (response.status_code, response.json()["code"]) == (422, "idempotency.key_reused")
     assert await count(database, "notes") == 1
+
+
+async def test_a_key_belongs_to_the_thing_and_the_query_that_it_was_used_with(
+    probe: TestApp, database: Database
+) -> None:
+    client = await probe.client(Role.SYSTEM)
+    one, two = [(await client.post("/api/v1/notes", json={"text": "a"})).headers["location"] for _ in range(2)]
+    change = {**KEY, "If-Match": '"1"'}
+    assert (await client.put(one, json={"text": "b"}, headers=change)).status_code == 200
+    for other in (two, f"{one}?force=1"):
+        response = await client.put(other, json={"text": "b"}, headers=change)
+        assert (response.status_code, response.json()["code"]) == (422, "idempotency.key_reused")
+    async with database.begin() as tx:
+        texts = await tx.connection.fetch("SELECT text FROM notes ORDER BY text")
+    assert [row["text"] for row in texts] == ["a", "b"]
 
 
 async def test_a_key_belongs_to_its_caller_and_route(probe: TestApp, database: Database) -> None:
@@ -83,11 +106,15 @@ async def test_neither_key_nor_answer_can_be_read_in_the_table(probe: TestApp, d
 async def test_a_key_is_forgotten_when_its_time_is_over(probe: TestApp, database: Database) -> None:
     client = await probe.client(Role.SYSTEM)
     await client.post("/api/v1/notes", json={"text": "one"}, headers=KEY)
+    first = await sealed_answer(database)
+    async with database.begin() as tx:
+        assert await forget_expired(tx) == 0
     with time_machine.travel("2100-01-01", tick=False):
         later = await probe.client(Role.SYSTEM)
         response = await later.post("/api/v1/notes", json={"text": "two"}, headers=KEY)
         assert (response.status_code, response.json()["text"]) == (201, "two")
-    assert await count(database, "idempotency_keys") == 1
+    # Sealed under the same key, so never with the same nonce.
+    assert (await sealed_answer(database))[:12] != first[:12]
     with time_machine.travel("2101-01-01", tick=False):
         async with database.begin() as tx:
             assert await forget_expired(tx) == 1
