@@ -16,6 +16,7 @@ from kehu_chassis.clock import FixedClock
 from kehu_chassis.database import Database, DatabaseUnavailable
 from kehu_chassis.testing.databases import ServiceDatabase
 from kehu_chassis.testing.http import TestApp, open_test_app, test_settings
+from kehu_contracts.access import Role
 from kehu_gateway.limits.addresses import client_address
 from kehu_gateway.limits.buckets import Buckets
 from kehu_gateway.limits.rules import Bucket, Limit, share_of
@@ -163,6 +164,12 @@ def test_without_trusted_proxies_nobody_is_believed() -> None:
     assert client_address(scope, ()) == "127.0.0.1"
 
 
+def standing_still(app: TestApp) -> TestApp:
+    """The same, for whose limits no time passes while the test runs."""
+    app.runtime.resources.limits.buckets._time = Time()
+    return app
+
+
 @asynccontextmanager
 async def called_from(app: TestApp, address: str, token: str | None = None) -> AsyncIterator[httpx.AsyncClient]:
     headers = {} if token is None else {"Authorization": f"Bearer {token}"}
@@ -174,7 +181,7 @@ async def called_from(app: TestApp, address: str, token: str | None = None) -> A
 async def test_a_caller_beyond_the_limit_is_told_when_to_come_back_and_others_go_on(
     open_gateway: Any, services: Any, steps: Any
 ) -> None:
-    app: TestApp = await open_gateway(person_rate=0.5, person_burst=3)
+    app = standing_still(await open_gateway(person_rate=0.5, person_burst=3))
     services.answers["/api/v1/units"] = {"items": []}
     async with steps.browser_of(app) as browser:
         mine, another = await steps.token_of(browser, "rm"), await steps.token_of(browser, "rm2")
@@ -187,7 +194,7 @@ async def test_a_caller_beyond_the_limit_is_told_when_to_come_back_and_others_go
         assert (refused.json()["code"], refused.json()["status"]) == ("request.rate_limited", 429)
         assert refused.headers["retry-after"] == "2"
         assert refused.headers["ratelimit-policy"] == '"person";q=3;w=6'
-        assert refused.headers["ratelimit"].startswith('"person";r=0;')
+        assert refused.headers["ratelimit"] == '"person";r=0;t=6'
         chinese = await caller.get("/api/v1/units", headers={"Accept-Language": "zh"})
         assert (chinese.json()["title"], chinese.headers["content-language"]) == ("请求过于频繁", "zh")
         # The same person from elsewhere is the same person.
@@ -197,10 +204,21 @@ async def test_a_caller_beyond_the_limit_is_told_when_to_come_back_and_others_go
     assert len(services.seen) == 4
 
 
+async def test_a_system_has_a_limit_of_its_own(open_gateway: Any, services: Any) -> None:
+    app = standing_still(await open_gateway(person_rate=0.5, person_burst=1, system_rate=0.5, system_burst=3))
+    app.runtime.verifier = app.issuer.verifier()
+    services.answers["/api/v1/units"] = {"items": []}
+    token = app.issuer.token([Role.SYSTEM], subject="core-banking", client_id="core-banking")
+    async with called_from(app, "192.0.2.1", token) as system:
+        answers = [await system.get("/api/v1/units") for _ in range(4)]
+    assert [answer.status_code for answer in answers] == [200, 200, 200, 429]
+    assert answers[3].headers["ratelimit-policy"] == '"system";q=3;w=6'
+
+
 async def test_an_address_beyond_the_limit_is_stopped_before_anything_is_looked_at(
     open_gateway: Any, services: Any
 ) -> None:
-    app: TestApp = await open_gateway(address_rate=0.5, address_burst=2)
+    app = standing_still(await open_gateway(address_rate=0.5, address_burst=2))
     async with called_from(app, "192.0.2.1", "not.a.token") as flood, called_from(app, "192.0.2.2") as other:
         spoofed = {"X-Forwarded-For": "203.0.113.1", "Forwarded": "for=203.0.113.1", "X-Real-IP": "203.0.113.1"}
         answers = [await flood.get("/api/v1/units", headers=spoofed) for _ in range(3)]
@@ -214,7 +232,7 @@ async def test_an_address_beyond_the_limit_is_stopped_before_anything_is_looked_
 
 
 async def test_behind_a_trusted_proxy_each_address_has_its_own_limit(open_gateway: Any) -> None:
-    app: TestApp = await open_gateway(address_rate=0.5, address_burst=1, trusted_proxies=("10.0.0.0/8",))
+    app = standing_still(await open_gateway(address_rate=0.5, address_burst=1, trusted_proxies=("10.0.0.0/8",)))
     async with called_from(app, "10.0.0.1") as proxy:
         statuses = [
             (await proxy.get("/", headers={"X-Forwarded-For": told})).status_code
@@ -224,7 +242,7 @@ async def test_behind_a_trusted_proxy_each_address_has_its_own_limit(open_gatewa
 
 
 async def test_a_session_counts_as_its_user(open_gateway: Any, services: Any, steps: Any) -> None:
-    app: TestApp = await open_gateway(person_rate=0.5, person_burst=2)
+    app = standing_still(await open_gateway(person_rate=0.5, person_burst=2))
     services.answers["/api/v1/units"] = {"items": []}
     async with steps.browser_of(app) as browser:
         await steps.log_in(browser, "rm")

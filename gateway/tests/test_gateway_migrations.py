@@ -1,18 +1,14 @@
-"""Migrations go up and down, and give the columns that the code names; no worker's or other schema's rights."""
+"""Migrations give the columns that the code names, and the process no right to change a table."""
 
 from __future__ import annotations
-
-import asyncio
 
 import asyncpg
 import pytest
 
-from kehu_chassis import migrations
 from kehu_chassis.database import Database
 from kehu_chassis.testing.databases import ServiceDatabase
 from kehu_gateway.issuer.tables import authorization_codes, login_attempts, refresh_tokens
 from kehu_gateway.limits.tables import rate_demands
-from kehu_gateway.main import DEFINITION
 from kehu_gateway.sessions.tables import sessions
 from kehu_gateway.webhooks.tables import webhooks
 
@@ -28,23 +24,6 @@ async def test_the_code_names_the_columns_that_there_are(database: Database) -> 
         )
     there = {(row["table_name"], row["column_name"], row["nullable"]) for row in rows}
     assert {(table.name, column.name, column.nullable) for table in TABLES for column in table.columns} == there
-
-
-async def test_migrations_can_be_taken_back_and_done_again(service_database: ServiceDatabase) -> None:
-    dsn, folder = service_database.dsn("owner"), DEFINITION.migrations
-
-    async def tables() -> set[str]:
-        connection = await asyncpg.connect(dsn)
-        rows = await connection.fetch("SELECT tablename FROM pg_tables WHERE schemaname = 'gateway'")
-        await connection.close()
-        return {row["tablename"] for row in rows}
-
-    full = await tables()
-    assert {"sessions", "authorization_codes", "refresh_tokens"} <= full
-    await asyncio.to_thread(migrations.downgrade, dsn, schema="gateway", folder=folder)
-    assert await tables() <= {"alembic_version"}
-    await asyncio.to_thread(migrations.upgrade, dsn, schema="gateway", folder=folder)
-    assert await tables() == full
 
 
 async def test_the_process_may_change_no_table(service_database: ServiceDatabase) -> None:

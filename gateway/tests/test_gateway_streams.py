@@ -4,22 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import json
-import signal
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
-import httpx
 import pytest
-import uvicorn
 
 from kehu_chassis import server
 from kehu_chassis.clock import FixedClock, technical_now
 from kehu_chassis.database import Database
-from kehu_chassis.server import ApiServer, guarded_protocol
 from kehu_chassis.testing.events import Deliver
 from kehu_chassis.testing.http import TestApp
 from kehu_chassis.testing.plugin import Eventually
@@ -35,78 +31,10 @@ from kehu_gateway.streams import routes as stream_routes
 from kehu_gateway.streams import service as streaming
 from kehu_gateway.streams.consumers import live_subscription
 
+from .listeners import Heard, Listener, served
+
 LIVE = live_subscription()
 OpenGateway = Callable[..., Awaitable[TestApp]]
-
-
-@dataclass
-class Heard:
-    """One open stream, and what came."""
-
-    response: httpx.Response
-    blocks: list[dict[str, str]] = field(default_factory=list)
-    ended: bool = False
-
-    async def listen(self) -> None:
-        block: dict[str, str] = {}
-        async for line in self.response.aiter_lines():
-            if line:
-                name, _, value = line.partition(":")
-                block[name] = value.strip()
-            else:
-                self.blocks.append(block)
-                block = {}
-        self.ended = True
-
-    @property
-    def events(self) -> list[dict[str, Any]]:
-        return [json.loads(block["data"]) for block in self.blocks if "data" in block and "event" not in block]
-
-    @property
-    def last_id(self) -> str:
-        return [block["id"] for block in self.blocks if "id" in block][-1]
-
-    def subjects(self) -> list[str]:
-        return [event["subject"] for event in self.events]
-
-
-class Listener:
-    """Opens streams at a gateway that listens on a port."""
-
-    def __init__(self, stack: AsyncExitStack) -> None:
-        self._stack = stack
-
-    async def __call__(self, address: str, token: str, last_event_id: str | None = None) -> Heard:
-        headers = {"Authorization": f"Bearer {token}"}
-        if last_event_id is not None:
-            headers["Last-Event-ID"] = last_event_id
-        client = await self._stack.enter_async_context(httpx.AsyncClient(base_url=address, timeout=30))
-        response = await self._stack.enter_async_context(client.stream("GET", "/api/v1/events", headers=headers))
-        heard = Heard(response)
-        if response.status_code == 200:
-            task = asyncio.create_task(heard.listen())
-            self._stack.callback(task.cancel)
-        else:
-            await response.aread()
-        return heard
-
-
-@asynccontextmanager
-async def served(app: TestApp) -> AsyncIterator[str]:
-    """The gateway on a port, as it is deployed."""
-    protocol = guarded_protocol(app.runtime.settings)
-    config = uvicorn.Config(app.app, port=0, log_config=None, access_log=False, lifespan="off", http=protocol)
-    api = ApiServer(config, app.runtime.stopping.set)
-    config.load()
-    api.lifespan = config.lifespan_class(config)
-    await api.startup()
-    serving = asyncio.create_task(api.main_loop())
-    [listening] = api.servers
-    yield f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}"
-    # A stream that is open then must not be waited for.
-    api.handle_exit(signal.SIGTERM, None)
-    await serving
-    await api.shutdown()
 
 
 @pytest.fixture
@@ -356,11 +284,19 @@ async def test_what_happened_before_the_gateway_was_there_is_no_news(
 
 
 async def test_a_stream_ends_when_the_token_expires(
-    gateway: TestApp, address: str, bank: Bank, listen: Listener, eventually: Eventually
+    gateway: TestApp,
+    address: str,
+    bank: Bank,
+    listen: Listener,
+    eventually: Eventually,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    heard = await listen(address, token(gateway, bank, expires_in=2))
-    await until(eventually, lambda: heard.ended)
-    assert gateway.runtime.resources.places._taken.total() == 0
+    monkeypatch.setattr(streaming, "HEARTBEAT", 0.1)
+    heard = await listen(address, token(gateway, bank, expires_in=600))
+    await until(eventually, lambda: len(heard.blocks) > 1)
+    assert not heard.ended
+    monkeypatch.setattr(streaming, "technical_now", lambda: technical_now() + timedelta(seconds=600))
+    await until(eventually, lambda: heard.ended and gateway.runtime.resources.places._taken.total() == 0)
 
 
 async def test_a_stream_without_news_shows_that_it_lives_and_where_it_is(
@@ -439,8 +375,12 @@ async def test_a_reader_who_does_not_read_is_cut_off(
         return not places._taken.total()
 
     await eventually(is_cut)
+    # The connection is closed, not left to him: what was on its way is all that he will ever read.
+    async with asyncio.timeout(30):
+        with suppress(ConnectionResetError):
+            while await reader.read(2**16):
+                pass
     writer.close()
-    assert reader is not None
 
 
 async def test_nobody_listens_without_a_token(gateway: TestApp, address: str, bank: Bank, listen: Listener) -> None:

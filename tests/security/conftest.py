@@ -6,7 +6,7 @@ import asyncio
 import sys
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -161,11 +161,10 @@ async def _ready(gateway: Gateway, process: asyncio.subprocess.Process) -> None:
         while True:
             assert process.returncode is None, gateway.log.read_text()
             assert time.monotonic() < until, gateway.log.read_text()
-            try:
+            with suppress(httpx.TransportError):
                 if (await client.get("/health/ready")).status_code == 200:
                     return
-            except httpx.TransportError:
-                await asyncio.sleep(0.1)
+            await asyncio.sleep(0.1)
 
 
 @pytest.fixture(scope="session")

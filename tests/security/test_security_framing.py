@@ -5,15 +5,20 @@ from __future__ import annotations
 import asyncio
 import gzip
 import json
+import re
+from collections import Counter
 from typing import Any
 
 import pytest
+
+from kehu_chassis.testing.plugin import Eventually
 
 from .conftest import SECONDS, Gateway
 
 POST = b"POST /api/v1/complaints HTTP/1.1\r\nHost: gateway\r\n"
 GET = b"GET /api/v1/units HTTP/1.1\r\nHost: gateway\r\n"
 CLOSE = b"Connection: close\r\n"
+POSTS = re.compile(r'^kehu_http_requests_total\{method="POST",route="[^"]*",status="(\d+)"\} (\S+)$', re.MULTILINE)
 HIDDEN = b"GET /api/v1/staff HTTP/1.1\r\nHost: gateway\r\n\r\n"
 
 
@@ -177,15 +182,27 @@ async def test_callers_who_dribble_are_cut_off_and_the_others_are_served(gateway
     assert {seen.method for seen in gateway.seen} == {"GET"}
 
 
-async def test_who_hangs_up_in_the_middle_is_no_error_of_ours(gateway: Gateway, rm: bytes) -> None:
-    reader, writer = await asyncio.open_connection("127.0.0.1", gateway.port)
-    writer.write(POST + rm + b"Content-Length: 1000\r\n\r\n{")
-    await writer.drain()
-    writer.close()
-    assert await reader.read() == b""
+async def test_who_hangs_up_in_the_middle_is_no_error_of_ours(
+    gateway: Gateway, rm: bytes, eventually: Eventually
+) -> None:
     async with gateway.client() as client:
-        told = (await client.get("/metrics")).text
-    assert 'status="500"' not in told
+
+        async def answered() -> Counter[str]:
+            told = (await client.get("/metrics")).text
+            return Counter({status: int(float(number)) for status, number in POSTS.findall(told)})
+
+        before = await answered()
+        _, writer = await asyncio.open_connection("127.0.0.1", gateway.port)
+        writer.write(POST + rm + b"Content-Length: 1000\r\n\r\n{")
+        await writer.drain()
+        writer.close()
+
+        async def is_counted() -> bool:
+            return await answered() != before
+
+        await eventually(is_counted)
+        assert await answered() - before == Counter({"400": 1})
+    assert gateway.seen == []
 
 
 async def test_no_header_of_a_caller_says_who_he_is(gateway: Gateway) -> None:

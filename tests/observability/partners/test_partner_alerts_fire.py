@@ -63,7 +63,7 @@ async def test_the_partners_alert_fires_in_its_state_and_not_before(
         await delivery.measure(worker_database)
         return scrape_of(at, (generate_latest().decode(), TARGET))
 
-    before = await scrape(0.0)
-    assert Evaluator([before])(rules[alert]["expr"]) == {}
+    before = [await scrape(at) for at in (0.0, 60.0)]
+    assert Evaluator(before)(rules[alert]["expr"]) == {}
     await STATES[alert](worker_database)
-    assert Evaluator([before, await scrape(60.0)])(rules[alert]["expr"]) != {}
+    assert Evaluator([before[-1], await scrape(120.0)])(rules[alert]["expr"]) != {}
