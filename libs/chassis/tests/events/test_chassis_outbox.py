@@ -93,7 +93,7 @@ async def test_concurrent_transactions_of_one_subject_leave_no_gap_and_commit_in
     assert dict(sequences) == {str(customer): list(range(1, 41)) for customer in customers}
 
 
-@pytest.mark.parametrize("number", [2, outbox.MANY])
+@pytest.mark.parametrize("number", [2, outgoing.MANY])
 async def test_subjects_are_locked_in_one_order_whatever_the_order_of_their_events(
     worker_database: Database, probe: Probe, clock: FixedClock, eventually: Eventually, number: int
 ) -> None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from typing import Any
 from uuid import UUID, uuid4
 
 import asyncpg
 import pytest
-from aiokafka import ConsumerRecord, TopicPartition
+from aiokafka import AIOKafkaProducer, ConsumerRecord, TopicPartition
 from aiokafka.errors import KafkaTimeoutError
 
 from kehu_chassis.clock import FixedClock
@@ -44,6 +45,24 @@ def emptied(outbox_rows: OutboxRows, eventually: Eventually) -> Callable[[], Awa
         await eventually(outbox_is_empty)
 
     return wait
+
+
+@asynccontextmanager
+async def sender(database: Database, kafka: Kafka) -> AsyncIterator[tuple[asyncpg.Connection, AIOKafkaProducer]]:
+    """What a relay sends with, in the hands of the test."""
+    connection, producer = await database.dedicated(), kafka.producer()
+    await producer.start()
+    try:
+        yield connection, producer
+    finally:
+        await connection.close()
+        await producer.stop()
+
+
+async def waiting(connection: asyncpg.Connection) -> list[asyncpg.Record]:
+    """The rows of the outbox, as a relay takes them."""
+    rows: list[asyncpg.Record] = await connection.fetch("SELECT * FROM outbox ORDER BY position")
+    return rows
 
 
 async def records(kafka: Kafka) -> list[ConsumerRecord]:
@@ -141,15 +160,8 @@ async def test_a_crash_between_send_and_delete_repeats_the_event_under_its_id(
 ) -> None:
     customer = uuid4()
     await probe.state(customer, "a", "b", "c")
-    producer = kafka.producer()
-    await producer.start()
-    connection = await worker_database.dedicated()
-    try:
-        rows = await connection.fetch("SELECT * FROM outbox ORDER BY position")
-        await relay.send(_WithoutDelete(connection), producer, rows)
-    finally:
-        await connection.close()
-        await producer.stop()
+    async with sender(worker_database, kafka) as (connection, producer):
+        await relay.send(_WithoutDelete(connection), producer, await waiting(connection))
     assert len(await outbox_rows()) == 3
     async with running(relay):
         await emptied()
@@ -200,7 +212,7 @@ async def test_a_relay_paused_in_mid_send_writes_late_what_its_successor_wrote(
     customer = uuid4()
     await probe.state(customer, "a", "b")
     paused = await worker_database.dedicated()
-    stale = await paused.fetch("SELECT * FROM outbox ORDER BY position")
+    stale = await waiting(paused)
     # Its session ends while it is paused; another takes over and goes on.
     await paused.close()
     async with running(relay):
@@ -309,23 +321,17 @@ async def test_a_relay_that_waits_for_a_slow_broker_says_that_it_lives(
 ) -> None:
     monkeypatch.setattr("kehu_chassis.relay.LEASE", 0.03)
     await probe.state(uuid4(), "a")
-    connection, producer = await worker_database.dedicated(), kafka.producer()
-    await producer.start()
-    listening, send_batch = _Listening(connection), producer.send_batch
+    async with sender(worker_database, kafka) as (connection, producer):
+        listening, send_batch = _Listening(connection), producer.send_batch
 
-    async def slowly(*batch: Any, **place: Any) -> Any:
-        # Nothing is acknowledged before the relay has spoken up.
-        await listening.heard.wait()
-        return await send_batch(*batch, **place)
+        async def slowly(*batch: Any, **place: Any) -> Any:
+            # Nothing is acknowledged before the relay has spoken up.
+            await listening.heard.wait()
+            return await send_batch(*batch, **place)
 
-    monkeypatch.setattr(producer, "send_batch", slowly)
-    try:
-        rows = await connection.fetch("SELECT * FROM outbox ORDER BY position")
+        monkeypatch.setattr(producer, "send_batch", slowly)
         async with asyncio.timeout(30):
-            await relay.send(listening, producer, rows)
-    finally:
-        await connection.close()
-        await producer.stop()
+            await relay.send(listening, producer, await waiting(connection))
     assert listening.words >= 3
     assert await outbox_rows() == []
 
@@ -340,23 +346,17 @@ async def test_what_the_broker_takes_leaves_the_outbox_and_what_it_refuses_stays
 ) -> None:
     for _ in range(20):
         await probe.state(uuid4(), "a")
-    connection, producer = await worker_database.dedicated(), kafka.producer()
-    await producer.start()
-    send_batch = producer.send_batch
+    async with sender(worker_database, kafka) as (connection, producer):
+        rows, send_batch = await waiting(connection), producer.send_batch
 
-    async def refuse_one(batch: Any, topic: str, *, partition: int) -> Any:
-        if partition == 0:
-            raise KafkaTimeoutError
-        return await send_batch(batch, topic, partition=partition)
+        async def refuse_one(batch: Any, topic: str, *, partition: int) -> Any:
+            if partition == 0:
+                raise KafkaTimeoutError
+            return await send_batch(batch, topic, partition=partition)
 
-    monkeypatch.setattr(producer, "send_batch", refuse_one)
-    try:
-        rows = await connection.fetch("SELECT * FROM outbox ORDER BY position")
+        monkeypatch.setattr(producer, "send_batch", refuse_one)
         with pytest.raises(KafkaTimeoutError):
             await relay.send(connection, producer, rows)
-    finally:
-        await connection.close()
-        await producer.stop()
     taken = {read(record).id for record in await records(kafka)}
     assert 0 < len(taken) < 20
     assert {row["id"] for row in await outbox_rows()} == {row["id"] for row in rows} - taken
