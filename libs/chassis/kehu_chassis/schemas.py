@@ -7,7 +7,7 @@ defaults, so that an answer always has all its fields.
 from __future__ import annotations
 
 import re
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from typing import Annotated, Any, Final, TypeVar
 from uuid import UUID
 
@@ -93,11 +93,9 @@ def _refuse_numbers(value: Any) -> Any:
 
 
 def _refuse_other_years(value: datetime) -> datetime:
-    # The first day of the year 1 in Shanghai is none in UTC, which is how every moment is kept.
-    try:
-        value.astimezone(UTC)
-    except OverflowError:
-        raise PydanticCustomError("datetime_parsing", "Must lie between the years 1 and 9999 in UTC") from None
+    # Python's years are 1 to 9999: what is left out leaves room for UTC, the bank's day and a year counted from it.
+    if not 1 < value.year < 9998:
+        raise PydanticCustomError("datetime_parsing", "Must lie between the years 2 and 9997")
     return value
 
 

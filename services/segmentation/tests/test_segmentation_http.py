@@ -199,8 +199,8 @@ async def test_members_come_in_pages_that_survive_new_members(bank: Any, publish
     assert seen == sorted(str(customer.customer_id) for customer in customers)
 
 
-@pytest.mark.parametrize("as_of", ["2026-03-02", "2026-03-02T01:00:00", "yesterday"])
-async def test_a_moment_needs_a_zone(app_client: Any, as_of: str) -> None:
+@pytest.mark.parametrize("as_of", ["2026-03-02", "2026-03-02T01:00:00", "yesterday", "9999-12-31T23:59:59Z"])
+async def test_a_moment_needs_a_zone_and_days_around_it(app_client: Any, as_of: str) -> None:
     client = await app_client(Role.AUDITOR)
     answer = await client.get(f"/api/v1/customers/{new_id()}/features", params={"as_of": as_of})
     assert answer.status_code == 422
