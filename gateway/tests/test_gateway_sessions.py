@@ -33,7 +33,9 @@ async def test_a_log_in_ends_in_a_page_with_a_strict_cookie_and_no_token(
     assert "location" not in response.headers
     session = cookie_of(response, "kehu_session").lower()
     assert all(part in session for part in ("; httponly", "; secure", "; samesite=strict", "; path=/"))
-    told = (await browser.get("/auth/session")).json()
+    answer = await browser.get("/auth/session")
+    assert (answer.headers["cache-control"], answer.headers["x-content-type-options"]) == ("no-store", "nosniff")
+    told = answer.json()
     assert (told["subject"], told["roles"]) == ("rm", ["relationship_manager"])
     assert "customer:write" in told["permissions"]
     assert told["staff_id"] is not None

@@ -67,6 +67,7 @@ async def read_session(request: Request, response: Response, now: Now) -> dict[s
     """Who is logged in in this browser; 401 when nobody is."""
     session = await _session(request)
     response.headers["Cache-Control"] = "no-store"
+    response.headers["X-Content-Type-Options"] = "nosniff"
     principal = session.principal
     return {
         "subject": principal.subject,

@@ -36,6 +36,8 @@ _REFETCH_SECONDS: Final = 10.0
 _STALE_SECONDS: Final = 300.0
 _LEEWAY_SECONDS: Final = 5
 _MAX_TOKEN_LENGTH: Final = 8192
+_END_OF_TIME: Final = 253_402_300_799
+"""The last second of the year 9999: an expiry beyond it is no moment, but milliseconds perhaps."""
 _CONTROL_FREE = Field(pattern=r"^[^\x00-\x1f\x7f]+$", max_length=200)
 
 
@@ -55,7 +57,7 @@ class Claims(BaseModel):
     """What Kehu reads from a token. Roles that it does not know are ignored: an issuer may serve other systems too."""
 
     sub: Annotated[str, _CONTROL_FREE]
-    exp: int
+    exp: Annotated[int, Field(le=_END_OF_TIME)]
     roles: list[str] = Field(default_factory=list)
     staff_id: UUID | None = None
     client_id: Annotated[str, _CONTROL_FREE] | None = None
