@@ -21,6 +21,8 @@ from kehu_chassis.crypto import (
 )
 from kehu_chassis.database import Database
 from kehu_chassis.ledger import Ledger, LedgerDamaged
+from kehu_chassis.testing.databases import lock_waits
+from kehu_chassis.testing.plugin import Eventually
 
 AT = datetime(2026, 3, 2, 1, tzinfo=UTC)
 
@@ -211,6 +213,21 @@ async def test_a_row_is_not_sealed_while_an_earlier_transaction_may_still_write(
             "SELECT action FROM audit JOIN audit_seals USING (audit_id) ORDER BY audit_seals.position"
         )
     assert [row["action"] for row in rows] == ["note.slow", "note.fast"]
+
+
+async def test_a_chain_is_sealed_by_one_at_a_time(database: Database, eventually: Eventually) -> None:
+    await record(database, "note.0")
+
+    async def waits_or_is_done() -> bool:
+        async with database.begin() as tx:
+            return sealing.done() or await lock_waits(tx.connection) > 0
+
+    async with database.begin() as other:
+        await other.connection.execute(audit_chain._LOCK)
+        sealing = asyncio.create_task(audit_chain.seal(database))
+        await eventually(waits_or_is_done)
+        assert not sealing.done()
+    await sealing
 
 
 def ring(tmp_path: Path) -> KeyRing:
