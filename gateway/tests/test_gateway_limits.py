@@ -29,6 +29,8 @@ TEN = Limit("person", 10.0, 20)
 def test_a_bucket_lets_its_burst_pass_and_then_its_rate() -> None:
     bucket = Bucket(20.0, 0.0, 1.0)
     assert [bucket.ask(TEN, 0.0).allowed for _ in range(21)] == [True] * 20 + [False]
+    # What was refused was asked for, too: by what is asked for the processes share a limit.
+    assert bucket.demand == 21
     refused = bucket.ask(TEN, 0.0)
     assert (refused.allowed, refused.remaining, round(refused.wait, 3), refused.reset) == (False, 0, 0.1, 2)
     assert [bucket.ask(TEN, 0.1).allowed for _ in range(2)] == [True, False]
