@@ -90,6 +90,19 @@ async def test_chunks_arrive_as_the_body_that_they_are(gateway: Gateway, rm: byt
     assert not {"transfer-encoding", "x-staff", "trailer"} & set(names)
 
 
+async def test_what_stands_behind_the_last_chunk_is_no_header(gateway: Gateway, rm: bytes) -> None:
+    trailed = POST + CLOSE + b"Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n"
+    assert problem_of(await gateway.talk(trailed + rm + b"\r\n"))[0] == 401
+    assert gateway.seen == []
+    claims = b"Idempotency-Key: a\r\nAuthorization: Bearer other\r\n\r\n"
+    assert (await gateway.talk(trailed.replace(CLOSE, CLOSE + rm) + claims)).startswith(b"HTTP/1.1 200 ")
+    (crossed,) = gateway.seen
+    assert "idempotency-key" not in dict(crossed.headers)
+    assert [f"Authorization: {value}\r\n".encode() for name, value in crossed.headers if name == "authorization"] == [
+        rm
+    ]
+
+
 async def test_what_follows_a_body_is_the_next_request_and_no_part_of_it(gateway: Gateway, rm: bytes) -> None:
     first = POST + rm + b"Content-Length: 2\r\n\r\n{}"
     second = HIDDEN.replace(b"\r\n\r\n", b"\r\n" + rm + CLOSE + b"\r\n")
@@ -142,6 +155,12 @@ async def test_a_head_or_body_without_end_is_cut_where_the_limit_is(gateway: Gat
     chunk = b"4000\r\n" + b"x" * 16_384 + b"\r\n"
     answer = await gateway.talk(POST + rm + b"Transfer-Encoding: chunked\r\n\r\n", *[chunk] * 62)
     assert problem_of(answer) == (413, "request.body_too_large")
+    # A log-in's form is read of anybody; what stands beside its chunks has the limit of a head.
+    form = b"POST /oauth2/token HTTP/1.1\r\nHost: gateway\r\nContent-Type: application/x-www-form-urlencoded\r\n"
+    begun = form + b"Transfer-Encoding: chunked\r\n\r\n1\r\na\r\n"
+    for rest in (b"0\r\nX: ", b"1;"):
+        answer = await gateway.talk(begun + rest, *endless, endless[0], pause=0.05)
+        assert problem_of(answer) == (431, "request.head_too_large")
     assert gateway.seen == []
 
 

@@ -53,8 +53,10 @@ class _GuardedProtocol(HttpToolsProtocol):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._is_in_head = False
+        self._is_in_body = False
         self._head_bytes = 0
         self._piece = 0
+        self._bytes_beside_body = 0
         self._timer: asyncio.TimerHandle | None = None
         self._unread: asyncio.TimerHandle | None = None
         self._problem: type[Problem] = MalformedRequest
@@ -70,8 +72,15 @@ class _GuardedProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         self._piece = len(data)
+        was_in_body = self._is_in_body
+        self._bytes_beside_body += self._piece
         super().data_received(data)
-        if not self._is_in_head or self.transport.is_closing():
+        if self.transport.is_closing():
+            return
+        if was_in_body and self._is_in_body and self._bytes_beside_body > _MAX_HEAD_BYTES:
+            # Sizes of chunks without their chunks, or what stands behind the last one: it has the limit of a head.
+            self._refuse(HeadTooLarge)
+        if not self._is_in_head:
             return
         self._head_bytes += len(data)
         if self._head_bytes > _MAX_HEAD_BYTES:
@@ -93,8 +102,24 @@ class _GuardedProtocol(HttpToolsProtocol):
         self._head_bytes = 0
         super().on_message_begin()
 
+    def on_header(self, name: bytes, value: bytes) -> None:
+        # What stands behind the last chunk is no header (RFC 9110, 6.5.1): it comes after the headers were looked at, here
+        # and by a proxy in front.
+        if self._is_in_head:
+            super().on_header(name, value)
+
+    def on_body(self, body: bytes) -> None:
+        self._bytes_beside_body = 0
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        self._is_in_body = False
+        super().on_message_complete()
+
     def on_headers_complete(self) -> None:
         self._is_in_head = False
+        self._is_in_body = True
+        self._bytes_beside_body = 0
         self._stop_timer()
         is_long = self._head_bytes + self._piece > _MAX_HEAD_BYTES and self._size_of_head() > _MAX_HEAD_BYTES
         if is_long or len(self.headers) > _MAX_HEADERS:
