@@ -10,15 +10,13 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 import httpx
-from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient
 
 from kehu_chassis.clock import SuiteClock
-from kehu_contracts.topics import TOPICS
 from kehu_local import clock
 from kehu_local.demo.people import DAYS
 from kehu_local.failures import Failed
 from kehu_local.plan import SERVICES, Plan
+from kehu_local.uptake import Uptake
 
 __all__ = ["Stage"]
 
@@ -47,17 +45,13 @@ class Stage:
         self._http = httpx.AsyncClient(
             base_url=self._plan.gateway_url, headers={"Authorization": f"Bearer {self._operator}"}, timeout=30
         )
-        self._admin = AIOKafkaAdminClient(bootstrap_servers=self._plan.kafka_bootstrap)
-        self._ends = AIOKafkaConsumer(bootstrap_servers=self._plan.kafka_bootstrap)
-        await self._admin.start()
-        await self._ends.start()
+        self._uptake = await Uptake(self._plan.kafka_bootstrap).__aenter__()
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self._ends.stop()
-        await self._admin.close()
+        await self._uptake.__aexit__(kind, error, trace)
         await self._http.aclose()
 
     def instant(self, day: int, hour: int = 10) -> datetime:
@@ -95,7 +89,7 @@ class Stage:
         deadline, calm = time.monotonic() + PATIENCE, 0
         best: int | None = None
         while calm < SETTLED_LOOKS:
-            unread = await self._unread()
+            unread = await self._uptake.waiting()
             if best is None or unread < best:
                 best, deadline = unread, time.monotonic() + PATIENCE
             if waiting is not None:
@@ -107,24 +101,6 @@ class Stage:
                     f"See the workers' logs in {self._plan.logs}.",
                 )
             await asyncio.sleep(LOOK_EVERY)
-
-    async def _unread(self) -> int:
-        groups = [found[0] for found in await self._admin.list_consumer_groups() if found[0].startswith("kehu.")]
-        committed = [await self._admin.list_consumer_group_offsets(group) for group in groups]
-        places = {
-            TopicPartition(topic.name, partition)
-            for topic in TOPICS
-            if any(topic.name == place.topic for offsets in committed for place in offsets)
-            for partition in range(topic.partitions)
-        }
-        ends = await self._ends.end_offsets(list(places))
-        unread = 0
-        for offsets in committed:
-            topics = {place.topic for place in offsets}
-            for place, end in ends.items():
-                if place.topic in topics:
-                    unread += end - max(0, offsets[place].offset if place in offsets else 0)
-        return unread
 
     async def _at_rest(self) -> bool:
         for service in SERVICES:

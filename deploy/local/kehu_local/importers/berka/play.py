@@ -19,8 +19,8 @@ from kehu_local.bank import BankDoor, seal_identity
 from kehu_local.failures import Failed
 from kehu_local.importers.berka.files import BerkaFiles, read_files
 from kehu_local.importers.berka.statements import Order, order_transactions, state_bank
-from kehu_local.importers.lag import Uptake
 from kehu_local.plan import Plan
+from kehu_local.uptake import INBOUND, Uptake
 
 __all__ = ["Outcome", "import_berka"]
 
@@ -62,7 +62,7 @@ async def _play(plan: Plan, files: BerkaFiles, order: Order, console: Console) -
     facts = list(state_bank(files, order, _seal(plan)))
     total = len(facts)
     columns = (TextColumn("{task.description:<10}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    async with Uptake(plan.kafka_bootstrap) as uptake, BankDoor(plan.kafka_bootstrap) as door:
+    async with Uptake(plan.kafka_bootstrap, INBOUND) as uptake, BankDoor(plan.kafka_bootstrap) as door:
         with Progress(*columns, console=console) as progress:
             sending, taking = (progress.add_task(name, total=total) for name in ("sent", "taken in"))
 
