@@ -145,9 +145,9 @@ def _migrate_and_start(name: str, site: Path, folder: Path, dsns: dict[str, str]
         (folder / "index.html").write_text("<html></html>", encoding="utf-8")
     # -S leaves out this environment's packages: what is not declared is not there.
     command = [sys.executable, "-S", "-m", f"kehu_{name}"]
-    subprocess.run(
-        [*command, "migrate"], env=environment | {f"{prefix}_DATABASE_DSN": dsns["owner"]}, cwd=folder, check=True
-    )
+    # A migration needs to know where the database is, and nothing else of what the service does.
+    address = {name: environment[name] for name in ("PATH", "PYTHONPATH")} | {f"{prefix}_DATABASE_DSN": dsns["owner"]}
+    subprocess.run([*command, "migrate"], env=address, cwd=folder, check=True)
     process = subprocess.Popen([*command, "api"], env=environment | {f"{prefix}_DATABASE_DSN": dsns["api"]}, cwd=folder)
     try:
         assert _first_answer(f"http://127.0.0.1:{port}/health/ready") == 200

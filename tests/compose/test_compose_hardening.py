@@ -188,6 +188,17 @@ def test_a_process_sees_what_it_needs_and_no_more(containers: Containers, servic
     assert containers.execute(name, "sh", "-c", "ls /secrets /run/secrets-of-kehu 2>/dev/null; true") == ""
 
 
+@pytest.mark.parametrize("service", DEPLOYABLES)
+def test_a_migration_is_given_the_address_of_its_schemas_owner_and_nothing_else(
+    containers: Containers, service: str
+) -> None:
+    read = ("run", "--rm", "--no-deps", "--no-TTY", "--entrypoint", "sh", f"{service}-migrate", "-c")
+    assert containers.compose(*read, "ls -A /run/kehu").split() == ["migrate.env"]
+    (address,) = containers.compose(*read, "cat /run/kehu/migrate.env").splitlines()
+    assert address.startswith(f"{service.upper()}_DATABASE_DSN=")
+    assert f"//kehu_{service}_owner:" in address
+
+
 def test_a_container_mounts_its_own_volumes_alone(containers: Containers) -> None:
     for container, one in containers.inspect().items():
         name = _name(container)

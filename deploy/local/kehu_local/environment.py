@@ -37,17 +37,19 @@ def key_file_of(plan: Plan, service: str) -> Path | None:
 
 
 def process_environment(plan: Plan, secrets: Secrets, service: str, command: str) -> dict[str, str]:
-    """The variables of one process: of a service or the gateway, as `api`, `worker` or `migrate`."""
+    """The variables of one process of a service or the gateway: `api`, `worker`, or `migrate`, which needs its address alone."""
     role = {"api": "api", "worker": "worker", "migrate": "owner"}[command]
     prefix = service.upper()
-    variables = {
+    address = {f"{prefix}_DATABASE_DSN": database_dsn(plan, secrets, service, role)}
+    if command == "migrate":
+        return address
+    variables = address | {
         "KEHU_ENVIRONMENT": "demo",
         "KEHU_KAFKA_BOOTSTRAP": plan.kafka_bootstrap,
         "KEHU_ISSUER": plan.gateway_url,
         "KEHU_JWKS_URL": f"{plan.gateway_url}/oauth2/jwks",
         "KEHU_LEDGER_FOLDER": str(plan.ledger_of(service)),
         "KEHU_CLOCK_FILE": str(plan.clock_file),
-        f"{prefix}_DATABASE_DSN": database_dsn(plan, secrets, service, role),
         f"{prefix}_HOST": HOST,
         f"{prefix}_PORT": str(plan.ports[service]),
     }

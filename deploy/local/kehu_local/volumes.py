@@ -104,7 +104,10 @@ def _key_copies(plan: Plan, folder: Path) -> dict[str, list[str]]:
 
 
 def _variables(plan: Plan, secrets: Secrets, service: str, command: str) -> dict[str, str]:
-    variables = process_environment(plan, secrets, service, command) | _placed(service)
+    variables = process_environment(plan, secrets, service, command)
+    if command == "migrate":
+        return variables
+    variables |= _placed(service)
     if "KEHU_KEY_FILE" in variables:
         variables["KEHU_KEY_FILE"] = str(RUN / "keys.json")
     # Each container has business time from its own machine.

@@ -30,6 +30,9 @@ FILES = {
 }
 """What a container has beside its variables; a worker as its api, where nothing else is said. A migration has nothing."""
 
+SHELL = {"PWD", "OLDPWD", "SHLVL", "_"}
+"""What a shell tells of itself."""
+
 
 @pytest.fixture
 def volumes(tmp_path: Path) -> Path:
@@ -62,6 +65,10 @@ def test_a_process_is_given_the_address_of_its_own_role_and_no_other(volumes: Pa
         assert set(dsns) == {f"{service.upper()}_DATABASE_DSN"}
         assert f"//kehu_{service}_{role}:" in dsns[f"{service.upper()}_DATABASE_DSN"]
         assert dsns[f"{service.upper()}_DATABASE_DSN"].endswith("@postgres:5432/kehu")
+        if command == "migrate":
+            # It serves nobody: no key of sessions, no issuer, no way to the broker.
+            assert variables.keys() - SHELL == dsns.keys()
+            continue
         assert variables[f"{service.upper()}_HOST"] == "0.0.0.0"  # noqa: S104 - inside a container.
         assert variables["KEHU_ISSUER"] == "http://localhost:8080"
 

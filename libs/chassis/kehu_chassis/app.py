@@ -21,6 +21,7 @@ import threading
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from typing import Any, Final
 
 import structlog
@@ -44,7 +45,7 @@ from kehu_chassis.health import health_routes
 from kehu_chassis.operations import operations_routes
 from kehu_chassis.problems import problem_schemas
 from kehu_chassis.server import ApiServer, guarded_protocol
-from kehu_chassis.settings import ServiceSettings
+from kehu_chassis.settings import MigrationSettings, ServiceSettings
 from kehu_chassis.telemetry import TelemetryMiddleware, configure_logging, configure_tracing
 
 __all__ = [
@@ -279,7 +280,7 @@ def _end() -> None:
     os._exit(0)
 
 
-def run_migrate(definition: ServiceDefinition, settings: ServiceSettings) -> None:
+def run_migrate(definition: ServiceDefinition, settings: MigrationSettings) -> None:
     """Bring the schema to head, as the owner's role."""
     from kehu_chassis import migrations  # noqa: PLC0415 - Alembic is large, and no other process needs it.
 
@@ -290,14 +291,16 @@ def run_migrate(definition: ServiceDefinition, settings: ServiceSettings) -> Non
 def main(definition: ServiceDefinition, arguments: Sequence[str] | None = None) -> None:
     """The service's command line: `python -m kehu_complaints api | worker | migrate`."""
     parser = argparse.ArgumentParser(prog=f"kehu-{definition.name}", description=f"Kehu's {definition.name} service")
-    commands = {"api": run_api, "worker": run_worker, "migrate": run_migrate}
-    parser.add_argument("command", choices=commands)
+    parser.add_argument("command", choices=("api", "worker", "migrate"))
     command = parser.parse_args(arguments).command
     try:
-        settings = definition.settings()
+        if command == "migrate":
+            run = partial(run_migrate, definition, MigrationSettings.of(definition.settings))
+        else:
+            run = partial(run_api if command == "api" else run_worker, definition, definition.settings())
     except ValidationError as error:
         sys.exit(_told(definition, error))
-    commands[command](definition, settings)
+    run()
 
 
 def _told(definition: ServiceDefinition, error: ValidationError) -> str:
@@ -313,6 +316,6 @@ def _told(definition: ServiceDefinition, error: ValidationError) -> str:
     )
 
 
-def _prepare(definition: ServiceDefinition, settings: ServiceSettings, process: str) -> None:
+def _prepare(definition: ServiceDefinition, settings: MigrationSettings, process: str) -> None:
     configure_logging(f"{definition.name}-{process}", level=settings.log_level)
     configure_tracing(f"kehu-{definition.name}-{process}")

@@ -12,7 +12,7 @@ from typing import Annotated, Literal
 from pydantic import AliasChoices, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-__all__ = ["ServiceSettings", "SigningAlgorithm", "shared"]
+__all__ = ["MigrationSettings", "ServiceSettings", "SigningAlgorithm", "shared"]
 
 SigningAlgorithm = Literal["EdDSA", "RS256", "PS256", "ES256"]
 """How an issuer may sign tokens. Symmetric algorithms and `none` are not among them and cannot be configured."""
@@ -23,13 +23,26 @@ def shared(variable: str) -> AliasChoices:
     return AliasChoices(f"KEHU_{variable.upper()}")
 
 
-class ServiceSettings(BaseSettings):
-    """What every process needs. A value that is missing or unsafe stops the start with the variable's name."""
+class MigrationSettings(BaseSettings):
+    """What a migration needs, and all that it is given: it serves nobody, and opens nothing that is sealed."""
 
     model_config = SettingsConfigDict(frozen=True, extra="ignore", populate_by_name=True)
 
     database_dsn: SecretStr
     """PostgreSQL address with the role of this process: api, worker or (for migrate) owner."""
+    log_level: Annotated[Literal["debug", "info", "warning", "error"], Field(validation_alias=shared("log_level"))] = (
+        "info"
+    )
+
+    @classmethod
+    def of(cls, settings: type[ServiceSettings]) -> MigrationSettings:
+        """Those of a service, whose variables begin as its settings' do."""
+        return cls(_env_prefix=settings.model_config["env_prefix"])
+
+
+class ServiceSettings(MigrationSettings):
+    """What every process needs. A value that is missing or unsafe stops the start with the variable's name."""
+
     pool_min: Annotated[int, Field(ge=0, le=100)] = 1
     pool_max: Annotated[int, Field(ge=1, le=100)] = 10
 
@@ -62,8 +75,5 @@ class ServiceSettings(BaseSettings):
     """Where the worker notes what must outlive its database (see `ledger.Ledger`); without it, in its log alone."""
     clock_file: Annotated[Path | None, Field(validation_alias=shared("clock_file"))] = None
     """The suite's clock; demo and test only."""
-    log_level: Annotated[Literal["debug", "info", "warning", "error"], Field(validation_alias=shared("log_level"))] = (
-        "info"
-    )
     trace_ratio: Annotated[float, Field(validation_alias=shared("trace_ratio"), ge=0, le=1)] = 0.01
     """The share of requests that are traced when the caller has not decided it."""
