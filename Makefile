@@ -53,8 +53,9 @@ types: python web ## Check types
 	@failed=; for part in $(PACKAGES) deploy/docker tests bench; do $(BIN)/mypy $$part || failed=1; done; [ -z "$$failed" ]
 	npm --prefix web run types --silent
 
-contracts: python web ## Write what is generated: schemas, AsyncAPI, docs/events.md, the API document, the console's types
+contracts: python web ## Write what is generated: schemas, AsyncAPI, docs/events.md, thresholds of alerts, the API document, the console's types
 	$(BIN)/python -m kehu_contracts generate
+	$(BIN)/python -m kehu_local.alerts
 	$(BIN)/python -m kehu_local.openapi web/openapi.json
 	npm --prefix web run api --silent
 

@@ -14,6 +14,8 @@ import yaml
 from prometheus_client.metrics import MetricWrapperBase
 
 from kehu_chassis import metrics
+from kehu_chassis.alerts import RULES
+from kehu_local.alerts import THRESHOLDS, thresholds
 from kehu_local.plan import PORTS
 
 from .promql import selectors
@@ -91,6 +93,15 @@ def test_the_configuration_scrapes_every_process(observability: Path) -> None:
         (name.removesuffix("-worker"), "worker" if name.endswith("-worker") else "api", port)
         for name, port in services.items()
     }
+
+
+def test_the_services_judge_by_the_thresholds_of_the_rules(rules: dict[str, dict[str, Any]]) -> None:
+    root = MANUAL.parents[1]
+    assert (root / THRESHOLDS).read_text("utf-8") == thresholds(root), "make contracts writes it anew"
+    for alert, rule in RULES.items():
+        comparison = ">=" if rule.including else ">"
+        assert rules[alert]["expr"].endswith(f" {comparison} {rule.threshold:g}")
+        assert rules[alert]["labels"]["severity"] == rule.severity
 
 
 def test_the_manual_lists_every_metric_with_its_labels_and_its_alert(rules: dict[str, dict[str, Any]]) -> None:

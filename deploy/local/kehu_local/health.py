@@ -16,7 +16,10 @@ out = Console(highlight=False, soft_wrap=True)
 
 
 def health(user: User = "operator", data: Data = None) -> None:
-    """Show outbox, consumers, timers, parked messages and dead letters of every service. Exit 1 unless all is well."""
+    """Show outbox, consumers, timers, topics, parked messages and dead letters of every service. Exit 1 unless all is well.
+
+    What is beyond the threshold of its alert stands with the alert's name and urgency.
+    """
     with open_api(data, user) as api:
         services = api.get("/api/v1/operations")["services"]
     for service in services:
@@ -28,17 +31,30 @@ def health(user: User = "operator", data: Data = None) -> None:
 
 
 def _show(told: dict[str, Any]) -> None:
-    outbox, age = told["outbox"], told["outbox"]["oldest_seconds"]
-    waiting = "empty" if age is None else f"{outbox['depth']} events, the oldest {age:.0f} s old"
+    outbox = _waiting(told["outbox"]["depth"], told["outbox"]["oldest_seconds"], "events")
+    parked = _waiting(told["parked_messages"], told["parked_oldest_seconds"], "messages")
     timers = f"timers {told['due_timers']} due, {told['failing_timers']} failing"
-    out.print(
-        f"  outbox {waiting}; {timers}; parked {told['parked_messages']}; dead letters {told['open_dead_letters']}"
-    )
+    out.print(f"  outbox {outbox}; {timers}; parked {parked}; dead letters {told['open_dead_letters']}")
+    for alert in told["alerts"]:
+        if alert["state"] in {"page", "ticket"}:
+            of = f" of {alert['of']}" if alert["of"] else ""
+            beyond = f"{alert['figure']:.0f}, threshold {alert['threshold']:g}"
+            out.print(escape(f"  {alert['state']:<6} {alert['alert']}{of}: {beyond}"))
     for consumer in told["consumers"]:
         lag = "unknown" if consumer["lag"] is None else consumer["lag"]
         counts = f"lag {lag}, held {consumer['held']}, dead letters {consumer['open_dead_letters']}"
         reason = f" ({consumer['reason']})" if consumer["reason"] else ""
         out.print(escape(f"  {consumer['subscription']:<24} {consumer['state']:<8} {counts}{reason}"))
+    for timer in told["timers"]:
+        late = "" if timer["late_seconds"] is None else f", {timer['late_seconds']:.0f} s late"
+        counts = f"{timer['set']} set, {timer['due']} due{late}, {timer['failing']} failing"
+        out.print(escape(f"  {timer['kind']:<24} timer    {counts}, next due {timer['next_due_at'] or 'none'}"))
+    for topic in told["topics"]:
+        out.print(escape(f"  {topic['topic']:<24} topic    last message {topic['last_message_at']}"))
+
+
+def _waiting(count: int, seconds: float | None, what: str) -> str:
+    return "empty" if seconds is None else f"{count} {what}, the oldest {seconds:.0f} s old"
 
 
 def resume(

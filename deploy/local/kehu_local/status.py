@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import http.client
 import json
+import shutil
 import socket
 
 import psutil
@@ -73,6 +74,8 @@ def show_status(plan: Plan, console: Console) -> bool:
         table.add_row(name, f"{HOST}:{port}", pids.get(port, ""), state)
     console.print(table)
     console.print(f"The runner is process {runner}; what it runs it starts again when it ends.")
+    disk = shutil.disk_usage(plan.data)
+    console.print(f"Disk of the data folder: {disk.free / 2**30:.1f} GiB free of {disk.total / 2**30:.1f}")
     console.print(f"Memory, all processes together: {proportional_memory(runner) / 2**20:.0f} MiB")
     return all_ready
 

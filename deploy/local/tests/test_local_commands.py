@@ -196,8 +196,33 @@ class FakeApi:
                 ],
                 "due_timers": 1,
                 "failing_timers": 0,
-                "parked_messages": 2,
+                "timers": [
+                    {
+                        "kind": "retention",
+                        "set": 2,
+                        "due": 1,
+                        "failing": 0,
+                        "late_seconds": 12.2,
+                        "next_due_at": "2026-01-16T02:30:00Z",
+                    },
+                    {"kind": "note", "set": 1, "due": 0, "failing": 0, "late_seconds": None, "next_due_at": None},
+                ],
+                "topics": [{"topic": "bank.party.v1", "last_message_at": "2026-01-15T02:29:58Z"}],
+                "parked_messages": 0,
+                "parked_oldest_seconds": None,
                 "open_dead_letters": 21,
+                "alerts": [
+                    {"alert": "KehuOutboxOld", "of": None, "figure": 61.4, "threshold": 60.0, "state": "page"},
+                    {"alert": "KehuTimersLate", "of": None, "figure": 12.2, "threshold": 300.0, "state": "ok"},
+                    {"alert": "KehuDeadLetters", "of": "bank-party", "figure": 21, "threshold": 0.0, "state": "ticket"},
+                    {
+                        "alert": "KehuConsumerLag",
+                        "of": "bank-party",
+                        "figure": None,
+                        "threshold": 10000.0,
+                        "state": "unknown",
+                    },
+                ],
             },
         },
         {"service": "complaints", "status": "unavailable", "health": None},
@@ -293,8 +318,13 @@ def test_the_health_of_every_service_is_told_and_is_1_unless_all_is_well(
     assert ill.exit_code == 1
     assert ill.output.splitlines() == [
         "customer: degraded",
-        "  outbox 3 events, the oldest 61 s old; timers 1 due, 0 failing; parked 2; dead letters 21",
+        "  outbox 3 events, the oldest 61 s old; timers 1 due, 0 failing; parked empty; dead letters 21",
+        "  page   KehuOutboxOld: 61, threshold 60",
+        "  ticket KehuDeadLetters of bank-party: 21, threshold 0",
         "  bank-party               stopped  lag unknown, held 5, dead letters 21 (21 messages died)",
+        "  retention                timer    2 set, 1 due, 12 s late, 0 failing, next due 2026-01-16T02:30:00Z",
+        "  note                     timer    1 set, 0 due, 0 failing, next due none",
+        "  bank.party.v1            topic    last message 2026-01-15T02:29:58Z",
         "complaints: unavailable",
     ]
     monkeypatch.setattr(FakeApi, "services", [{"service": "customer", "status": "ok", "health": None}])

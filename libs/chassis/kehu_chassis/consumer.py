@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from datetime import UTC, datetime
 from typing import Final
 
 import structlog
@@ -17,6 +18,7 @@ from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError, Re
 
 from kehu_chassis import metrics
 from kehu_chassis.clock import Clock, technical_now
+from kehu_chassis.columns import new_id
 from kehu_chassis.database import Database
 from kehu_chassis.delivery import RETRIABLE, Delivery, TooManyDeadLetters
 from kehu_chassis.failures import describe, pause, until_stopped
@@ -37,6 +39,18 @@ SET state = EXCLUDED.state, reason = EXCLUDED.reason, lag = EXCLUDED.lag, report
 """
 _RESUMED: Final = """
 UPDATE consumer_states SET resume_requested = false WHERE subscription = $1 AND resume_requested RETURNING true
+"""
+
+_REPORT_LAG: Final = """
+WITH gone AS (
+    DELETE FROM consumer_lags WHERE subscription = $1 AND worker <> $2 AND reported_at < $4::timestamptz - interval '1 minute'
+)
+INSERT INTO consumer_lags AS kept (subscription, worker, lag, reported_at) VALUES ($1, $2, $3, $4)
+ON CONFLICT (subscription, worker) DO UPDATE SET lag = EXCLUDED.lag, reported_at = EXCLUDED.reported_at
+"""
+_NOTE_LAST: Final = """
+INSERT INTO last_messages AS kept (topic, written_at) SELECT * FROM unnest($1::text[], $2::timestamptz[])
+ON CONFLICT (topic) DO UPDATE SET written_at = greatest(kept.written_at, EXCLUDED.written_at)
 """
 
 POLL: Final = 0.5
@@ -68,6 +82,8 @@ class Consumer:
         self._stopping = asyncio.Event()
         self._reported: tuple[str, str | None, int] | None = None
         self._report_at = 0.0
+        self._worker = new_id()
+        self._last: dict[str, datetime] = {}
         # There from the start: what Prometheus first sees as 1 has, for it, not risen.
         metrics.GAPS.labels(subscription=subscription.name)
         metrics.EVENT_DELAY.labels(subscription=subscription.name)
@@ -134,8 +150,10 @@ class Consumer:
             max(0.0, time.time() - records[0].timestamp / 1000)
         )
         for place, batch in taken.items():
-            newest = metrics.LAST_MESSAGE.labels(topic=self._kafka.logical(place.topic))
-            newest.set(batch[-1].timestamp / 1000)
+            topic, at = self._kafka.logical(place.topic), batch[-1].timestamp / 1000
+            metrics.LAST_MESSAGE.labels(topic=topic).set(at)
+            written_at = datetime.fromtimestamp(at, UTC)
+            self._last[topic] = max(written_at, self._last.get(topic, written_at))
 
     async def _deliver(self, messages: list[Message]) -> None:
         """Apply a batch, for as long as the database needs to come back; nothing else is a reason to give up."""
@@ -177,7 +195,14 @@ class Consumer:
         if report == self._reported and time.monotonic() < self._report_at:
             return
         async with self._database.begin() as tx:
-            await tx.connection.execute(_REPORT, self.subscription.name, self.state, self.reason, lag, technical_now())
+            now = technical_now()
+            await tx.connection.execute(_REPORT, self.subscription.name, self.state, self.reason, lag, now)
+            if lag is not None:
+                await tx.connection.execute(_REPORT_LAG, self.subscription.name, self._worker, lag, now)
+            if self._last:
+                topics = sorted(self._last)
+                await tx.connection.execute(_NOTE_LAST, topics, [self._last[topic] for topic in topics])
+        self._last = {}
         self._reported, self._report_at = report, time.monotonic() + REPORT_EVERY
 
     async def _wait_for_operator(self, reason: str) -> None:

@@ -44,9 +44,11 @@ __all__ = [
     "MigrationsPending",
     "create_audit_indexes",
     "create_chassis_tables",
+    "create_worker_reports",
     "downgrade",
     "drop_audit_indexes",
     "drop_chassis_tables",
+    "drop_worker_reports",
     "each_apart",
     "heads",
     "require_migrated",
@@ -302,6 +304,35 @@ def drop_audit_indexes(op: Any) -> None:
     """Take back `create_audit_indexes`, in the downgrade of the same revision."""
     op.execute("SET LOCAL lock_timeout = '5s'")
     op.execute(f"DROP INDEX {', '.join(audit.SEARCH_INDEXES)}")
+
+
+def create_worker_reports(op: Any) -> None:
+    """Create what workers report beside the states of their consumers, in a revision of its own."""
+    op.execute("SET LOCAL lock_timeout = '5s'")
+    run_script(
+        op,
+        """
+        -- How far behind each worker is on the partitions that it has; a subscription's lag is their sum.
+        CREATE TABLE consumer_lags (
+            subscription text NOT NULL,
+            worker uuid NOT NULL,
+            lag bigint NOT NULL,
+            reported_at timestamptz NOT NULL,
+            PRIMARY KEY (subscription, worker)
+        );
+        -- When the last message that was taken had been written to its topic, by the broker's clock.
+        CREATE TABLE last_messages (
+            topic text PRIMARY KEY,
+            written_at timestamptz NOT NULL
+        );
+        """,
+    )
+
+
+def drop_worker_reports(op: Any) -> None:
+    """Take back `create_worker_reports`, in the downgrade of the same revision."""
+    op.execute("SET LOCAL lock_timeout = '5s'")
+    op.execute("DROP TABLE consumer_lags, last_messages")
 
 
 def _chassis_metadata() -> MetaData:

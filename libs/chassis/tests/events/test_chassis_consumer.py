@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -19,7 +20,7 @@ from aiokafka.protocol.fetch import FetchRequest
 from aiokafka.protocol.metadata import MetadataRequest
 
 from kehu_chassis import dead_letters
-from kehu_chassis.clock import FixedClock
+from kehu_chassis.clock import FixedClock, technical_now
 from kehu_chassis.consumer import Consumer, Message, Subscription
 from kehu_chassis.database import Database, Transaction
 from kehu_chassis.kafka import Kafka, create_topics
@@ -308,7 +309,7 @@ async def effects_are_in_any_order(probe: Probe, eventually: Eventually, expecte
 
 
 @pytest.mark.usefixtures("relay")
-async def test_lag_is_reported(consumer: Consume, probe: Probe, eventually: Eventually) -> None:
+async def test_lag_is_reported(consumer: Consume, probe: Probe, database: Database, eventually: Eventually) -> None:
     await probe.state(uuid4(), "a", "b")
 
     async def is_reported() -> bool:
@@ -317,6 +318,34 @@ async def test_lag_is_reported(consumer: Consume, probe: Probe, eventually: Even
     async with running(consumer()):
         await eventually(is_reported)
     assert await probe.effects() == ["a", "b"]
+    [share] = await probe.rows("consumer_lags")
+    assert (share["subscription"], share["lag"]) == ("probe", 0)
+    # Another worker takes part, and the first has not been heard of for over a minute.
+    async with database.begin() as tx:
+        await tx.connection.execute("UPDATE consumer_lags SET reported_at = reported_at - interval '2 minutes'")
+    await consumer()._report(4)
+    assert [row["lag"] for row in await probe.rows("consumer_lags")] == [4]
+
+
+@pytest.mark.usefixtures("relay")
+async def test_the_last_message_of_a_topic_is_noted_by_the_brokers_clock_and_never_taken_back(
+    consumer: Consume, probe: Probe, eventually: Eventually
+) -> None:
+    began = technical_now()
+    await probe.state(uuid4(), "a", "b")
+
+    async def is_noted() -> bool:
+        return [row["topic"] for row in await probe.rows("last_messages")] == [TOPIC]
+
+    async with running(consumer()):
+        await eventually(is_noted)
+    [noted] = await probe.rows("last_messages")
+    assert began - timedelta(seconds=1) < noted["written_at"] <= technical_now()
+    # This worker has other partitions of the topic, and what it took there is older.
+    part = consumer()
+    part._last[TOPIC] = noted["written_at"] - timedelta(hours=1)
+    await part._report(0)
+    assert await probe.rows("last_messages") == [noted]
 
 
 @pytest.mark.usefixtures("relay")

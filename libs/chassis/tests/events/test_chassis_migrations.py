@@ -82,7 +82,7 @@ async def test_two_that_migrate_at_once_do_it_once(
 NEXT = """
 from alembic import op
 
-revision, down_revision, branch_labels, depends_on = "next", "0002", None, None
+revision, down_revision, branch_labels, depends_on = "next", "0003", None, None
 
 
 def upgrade():
@@ -145,7 +145,7 @@ async def test_a_migration_that_others_wait_for_too_long_gives_up_and_changes_no
         await asyncio.wait_for(reader.fetch("SELECT FROM probe.effects"), 20)
         with pytest.raises(InTheWay):
             await migrating
-    assert await revision_of(service_database) == "0002"
+    assert await revision_of(service_database) == "0003"
     for connection in (watcher, reader):
         await connection.close()
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import uuid4
 
 import pytest
 
-from kehu_chassis.clock import technical_now
+from kehu_chassis import parking, timers
+from kehu_chassis.clock import FixedClock, technical_now
 from kehu_chassis.database import Database
 from kehu_chassis.testing.events import Deliver
 from kehu_chassis.testing.http import TestApp
@@ -29,6 +30,15 @@ async def dead(deliver: Deliver, probe: Probe) -> str:
     probe.poison = set()
     [letter] = await probe.rows("dead_letters")
     return str(letter["dead_letter_id"])
+
+
+async def judged(app_client: AppClient) -> dict[tuple[str, str | None], tuple[float | None, str]]:
+    """By alert and what it is about: the figure and its word."""
+    health = (await (await app_client(Role.OPERATOR)).get(f"{BASE}/health")).json()
+    beyond = {alert["state"] for alert in health["alerts"]} & {"ticket", "page"}
+    well = not beyond and all(consumer["state"] == "running" for consumer in health["consumers"])
+    assert health["status"] == ("ok" if well else "degraded")
+    return {(alert["alert"], alert["of"]): (alert["figure"], alert["state"]) for alert in health["alerts"]}
 
 
 async def report(database: Database, state: str, seconds_ago: int = 0) -> None:
@@ -103,6 +113,97 @@ async def test_a_worker_that_reports_no_more_is_called_silent(app_client: AppCli
     await report(worker_database, "running", seconds_ago=60)
     [consumer] = (await (await app_client(Role.OPERATOR)).get(f"{BASE}/consumers")).json()
     assert consumer["state"] == "silent"
+
+
+async def test_nothing_is_urgent_in_a_service_at_rest_and_what_nobody_knows_is_not_called_well(
+    app_client: AppClient, worker_database: Database
+) -> None:
+    found = await judged(app_client)
+    assert found.pop(("KehuWorkerBlind", None)) == (None, "unknown")
+    assert set(found.values()) == {(0, "ok")}
+    await report(worker_database, "running")
+    assert (await judged(app_client))["KehuWorkerBlind", None][1] == "ok"
+
+
+async def test_a_worker_that_is_away_an_event_that_waits_and_a_timer_that_is_late_are_urgent(
+    app_client: AppClient, worker_database: Database, probe: Probe, clock: FixedClock
+) -> None:
+    await report(worker_database, "running", seconds_ago=61)
+    await probe.state(uuid4(), "a")
+    now = clock.now()
+    async with worker_database.begin() as tx:
+        await tx.connection.execute("UPDATE outbox SET id = uuidv7(interval '-61 seconds')")
+        for key, seconds in (("late", -301), ("just due", -1), ("next", 60), ("later", 90)):
+            await timers.schedule(tx, due_at=now + timedelta(seconds=seconds), kind="call", key=key)
+        await timers.schedule(tx, due_at=now + timedelta(days=1), kind="daily", key="all")
+    found = await judged(app_client)
+    for alert in ("KehuWorkerBlind", "KehuOutboxOld", "KehuTimersLate"):
+        figure, state = found[alert, None]
+        assert state == "page", alert
+        assert figure is not None
+        assert figure >= 61
+    health = (await (await app_client(Role.OPERATOR)).get(f"{BASE}/health")).json()
+    call, daily = health["timers"]
+    assert call == {
+        "kind": "call",
+        "set": 4,
+        "due": 2,
+        "failing": 0,
+        "late_seconds": 301,
+        "next_due_at": told(now + timedelta(seconds=60)),
+    }
+    assert (daily["late_seconds"], daily["next_due_at"]) == (None, told(now + timedelta(days=1)))
+
+
+def told(instant: datetime) -> str:
+    return instant.isoformat().replace("+00:00", "Z")
+
+
+async def test_what_can_wait_for_the_morning_says_so(
+    app_client: AppClient, worker_database: Database, dead: str, deliver: Deliver, probe: Probe
+) -> None:
+    await report(worker_database, "running")
+    waiting = deliver.message(probe.changed(uuid4(), "child"))
+    async with worker_database.begin() as tx:
+        await tx.connection.execute("UPDATE consumer_states SET lag = 10001")
+        await parking.park(tx, [(waiting, "account:core/1")])
+        await tx.connection.execute("UPDATE parked_messages SET parked_at = parked_at - interval '2 hours'")
+        await tx.connection.execute(
+            "INSERT INTO last_messages VALUES ('bank.party.v1', $1), ('bank.account.v1', $2), ('kehu.customer.v1', $1)",
+            technical_now() - timedelta(days=2),
+            technical_now(),
+        )
+    found = await judged(app_client)
+    assert found["KehuConsumerLag", "probe"] == (10001, "ticket")
+    assert found["KehuDeadLetters", "probe"] == (1, "ticket")
+    assert found["KehuParkedOld", None][1] == "ticket"
+    assert found["KehuInboundSilent", "bank.party.v1"][1] == "ticket"
+    assert found["KehuInboundSilent", "bank.account.v1"][1] == "ok"
+    # Kehu's own topics are silent when nothing happens.
+    assert ("KehuInboundSilent", "kehu.customer.v1") not in found
+    health = (await (await app_client(Role.OPERATOR)).get(f"{BASE}/health")).json()
+    assert [row["topic"] for row in health["topics"]] == ["bank.account.v1", "bank.party.v1", "kehu.customer.v1"]
+    assert dead
+
+
+async def test_the_lag_of_a_subscription_is_that_of_all_its_workers(
+    app_client: AppClient, worker_database: Database
+) -> None:
+    await report(worker_database, "running")
+    async with worker_database.begin() as tx:
+        for lag, seconds_ago in ((5, 1), (7, 10), (100, 20)):
+            await tx.connection.execute(
+                "INSERT INTO consumer_lags VALUES ('probe', $1, $2, $3)",
+                uuid4(),
+                lag,
+                technical_now() - timedelta(seconds=seconds_ago),
+            )
+    operator = await app_client(Role.OPERATOR)
+    # The one that has reported no more has left its partitions to the others.
+    assert [consumer["lag"] for consumer in (await operator.get(f"{BASE}/consumers")).json()] == [12]
+    async with worker_database.begin() as tx:
+        await tx.connection.execute("UPDATE consumer_states SET state = 'stopped', lag = NULL")
+    assert [consumer["lag"] for consumer in (await operator.get(f"{BASE}/consumers")).json()] == [None]
 
 
 async def test_only_a_stopped_consumer_is_resumed(
