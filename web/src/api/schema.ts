@@ -249,7 +249,7 @@ export interface paths {
         };
         /**
          * Read Gateway Health
-         * @description Outbox, consumers, timers and dead letters at a glance.
+         * @description Outbox, consumers, timers, topics and dead letters at a glance, each figure beside the threshold of its alert.
          */
         get: operations["read_gateway_health_api_v1_operations_gateway_health_get"];
         put?: never;
@@ -919,7 +919,7 @@ export interface paths {
         };
         /**
          * Read Customer Health
-         * @description Outbox, consumers, timers and dead letters at a glance.
+         * @description Outbox, consumers, timers, topics and dead letters at a glance, each figure beside the threshold of its alert.
          */
         get: operations["read_customer_health_api_v1_operations_customer_health_get"];
         put?: never;
@@ -1291,7 +1291,7 @@ export interface paths {
         };
         /**
          * Read Segmentation Health
-         * @description Outbox, consumers, timers and dead letters at a glance.
+         * @description Outbox, consumers, timers, topics and dead letters at a glance, each figure beside the threshold of its alert.
          */
         get: operations["read_segmentation_health_api_v1_operations_segmentation_health_get"];
         put?: never;
@@ -1923,7 +1923,7 @@ export interface paths {
         };
         /**
          * Read Complaints Health
-         * @description Outbox, consumers, timers and dead letters at a glance.
+         * @description Outbox, consumers, timers, topics and dead letters at a glance, each figure beside the threshold of its alert.
          */
         get: operations["read_complaints_health_api_v1_operations_complaints_health_get"];
         put?: never;
@@ -2373,7 +2373,7 @@ export interface paths {
         };
         /**
          * Read Campaigns Health
-         * @description Outbox, consumers, timers and dead letters at a glance.
+         * @description Outbox, consumers, timers, topics and dead letters at a glance, each figure beside the threshold of its alert.
          */
         get: operations["read_campaigns_health_api_v1_operations_campaigns_health_get"];
         put?: never;
@@ -2549,6 +2549,25 @@ export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
         /**
+         * AlertOut
+         * @description A figure beside the threshold of its alert rule; `of` is the subscription or topic where the rule looks at each.
+         */
+        AlertOut: {
+            /** Alert */
+            alert: string;
+            /** Of */
+            of: string | null;
+            /** Figure */
+            figure: number | null;
+            /** Threshold */
+            threshold: number;
+            /**
+             * State
+             * @enum {string}
+             */
+            state: "ok" | "ticket" | "page" | "unknown";
+        };
+        /**
          * AuditRowOut
          * @description Who did what, on what, when and why.
          *
@@ -2594,7 +2613,7 @@ export interface components {
         };
         /**
          * ConsumerOut
-         * @description A consumer as its worker last reported it; `silent` when no report has come for 30 s.
+         * @description A consumer as its worker last reported it, with the lag of all its workers; `silent` when no report has come for 30 s.
          */
         ConsumerOut: {
             /** Subscription */
@@ -2756,7 +2775,7 @@ export interface components {
         };
         /**
          * HealthOut
-         * @description The service at a glance.
+         * @description The service at a glance; `degraded` when a consumer does not run or a figure is beyond the threshold of its alert.
          */
         HealthOut: {
             /**
@@ -2771,10 +2790,18 @@ export interface components {
             due_timers: number;
             /** Failing Timers */
             failing_timers: number;
+            /** Timers */
+            timers: components["schemas"]["TimerOut"][];
+            /** Topics */
+            topics: components["schemas"]["TopicOut"][];
             /** Parked Messages */
             parked_messages: number;
+            /** Parked Oldest Seconds */
+            parked_oldest_seconds: number | null;
             /** Open Dead Letters */
             open_dead_letters: number;
+            /** Alerts */
+            alerts: components["schemas"]["AlertOut"][];
         };
         /**
          * OperationsOut
@@ -2786,7 +2813,7 @@ export interface components {
         };
         /**
          * OutboxOut
-         * @description Events that the broker has still to be given, and the technical age of the oldest in seconds.
+         * @description Events that the broker has still to be given (counted up to 100,000), and the technical age of the oldest in seconds.
          */
         OutboxOut: {
             /** Depth */
@@ -2923,6 +2950,39 @@ export interface components {
              * Format: date-time
              */
             business_time: string;
+        };
+        /**
+         * TimerOut
+         * @description The timers of a kind, among the first 10,000 in line: how many are set, due and failing.
+         *
+         *     By business time: how late the first due one is, and when the next is due.
+         */
+        TimerOut: {
+            /** Kind */
+            kind: string;
+            /** Set */
+            set: number;
+            /** Due */
+            due: number;
+            /** Failing */
+            failing: number;
+            /** Late Seconds */
+            late_seconds: number | null;
+            /** Next Due At */
+            next_due_at: string | null;
+        };
+        /**
+         * TopicOut
+         * @description When the last message that the service has taken was written to a topic, by the broker's clock.
+         */
+        TopicOut: {
+            /** Topic */
+            topic: string;
+            /**
+             * Last Message At
+             * Format: date-time
+             */
+            last_message_at: string;
         };
         /**
          * WebhookChangeIn

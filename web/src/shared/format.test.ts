@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { formatInstant, formatMoment, formatMoney, formatRounded, formatShare } from "./format";
+import { formatInstant, formatMoment, formatMoney, formatRounded, formatShare, formatSpan } from "./format";
 
 describe("money", () => {
   test("groups thousands and keeps the minor units", () => {
@@ -31,4 +31,13 @@ test("an instant is shown in the bank's zone, not in the browser's", () => {
 test("a share of nothing is a dash", () => {
   expect(formatShare(0, 0)).toBe("–");
   expect(formatShare(1, 8)).toBe("12.5 %");
+});
+
+test("a span is told in the largest unit of which there are two", () => {
+  expect(formatSpan(0)).toBe("0秒");
+  expect(formatSpan(119.9)).toBe("119秒");
+  expect(formatSpan(300)).toBe("5分钟");
+  expect(formatSpan(86_400)).toBe("24小时");
+  expect(formatSpan(259_200)).toBe("3天");
+  expect(formatSpan(null)).toBe("–");
 });

@@ -70,3 +70,24 @@ export function formatCount(count: number | null | undefined): string {
 export function formatShare(part: number, whole: number): string {
   return whole === 0 ? "–" : `${((part / whole) * 100).toFixed(1)} %`;
 }
+
+const SPANS = [
+  ["second", 1, 120],
+  ["minute", 60, 7_200],
+  ["hour", 3_600, 172_800],
+  ["day", 86_400, Number.POSITIVE_INFINITY],
+] as const;
+
+/** A span of time in the largest unit of which it has two: 90 secs, 5 mins, 24 hrs, 3 days. */
+export function formatSpan(seconds: number | null | undefined): string {
+  if (seconds === null || seconds === undefined) {
+    return "–";
+  }
+  const [unit, length] = SPANS.find(([, , end]) => seconds < end) ?? SPANS[3];
+  return new Intl.NumberFormat(locale(), {
+    style: "unit",
+    unit,
+    unitDisplay: "short",
+    maximumFractionDigits: 0,
+  }).format(Math.floor(seconds / length));
+}

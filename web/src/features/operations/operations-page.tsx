@@ -1,144 +1,21 @@
 import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
-import {
-  Button,
-  Card,
-  Col,
-  Empty,
-  Flex,
-  Form,
-  Input,
-  Row,
-  Select,
-  Skeleton,
-  Statistic,
-  Table,
-  type TableColumnsType,
-  Tag,
-  Typography,
-} from "antd";
+import { Button, Col, Flex, Row, Select, Skeleton, type TableColumnsType, Tag, Typography } from "antd";
 import { useState } from "react";
 import { useTranslation } from "react-i18next";
 import { api, bodyOf } from "../../api/client";
-import type { Answer, Item } from "../../api/types";
+import type { Item } from "../../api/types";
 import { usePermission } from "../../app/session";
 import { FormModal } from "../../shared/form-modal";
-import { formatCount, formatInstant } from "../../shared/format";
+import { formatInstant } from "../../shared/format";
 import { Listing, nextCursor } from "../../shared/listing";
 import { Page } from "../../shared/page";
 import { ProblemAlert } from "../../shared/problem-alert";
+import { ReasonField } from "./reason-field";
+import { ServiceCard } from "./service-card";
 import { operationsPath, SERVICES, type Service } from "./services";
+import { Urgent } from "./urgent";
 
-type State = Answer<"/api/v1/operations">["services"][number];
-type Health = Answer<"/api/v1/operations/customer/health">;
 type DeadLetter = Item<"/api/v1/operations/customer/dead-letters">;
-
-const STATUS_COLORS = { ok: "green", degraded: "orange", unavailable: "red" } as const;
-
-function ReasonField() {
-  const { t } = useTranslation();
-  return (
-    <Form.Item name="reason" label={t("action.reason")} rules={[{ required: true, min: 4, max: 200 }]}>
-      <Input />
-    </Form.Item>
-  );
-}
-
-/** A consumer that gave up goes on when an operator says so, and why. */
-function Resumption({ service, subscription }: { service: Service; subscription: string }) {
-  const { t } = useTranslation();
-  const mayWrite = usePermission("operations:write");
-  const [open, setOpen] = useState(false);
-  if (!mayWrite) {
-    return null;
-  }
-  return (
-    <>
-      <Button size="small" onClick={() => setOpen(true)}>
-        {t("operations.resume")}
-      </Button>
-      {open && (
-        <FormModal<{ reason: string }, unknown>
-          title={`${t("operations.resume")} · ${subscription}`}
-          send={(body, key) =>
-            api.POST(operationsPath(service, "consumers/{subscription}/resumptions"), {
-              params: { path: { subscription }, header: { "Idempotency-Key": key } },
-              body,
-            })
-          }
-          changes={["operations"]}
-          onClose={() => setOpen(false)}
-        >
-          <ReasonField />
-        </FormModal>
-      )}
-    </>
-  );
-}
-
-/** A service at a glance, with its consumers. */
-export function ServiceCard({ state }: { state: State }) {
-  const { t } = useTranslation();
-  // The gateway hands each service's health on as it came.
-  const health = state.health as Health | null;
-  return (
-    <Card
-      size="small"
-      title={t(`serviceName.${state.service}`, { defaultValue: state.service })}
-      extra={<Tag color={STATUS_COLORS[state.status]}>{t(`serviceStatus.${state.status}`)}</Tag>}
-    >
-      {health === null ? (
-        <Typography.Text type="secondary">{t("operations.down")}</Typography.Text>
-      ) : (
-        <Flex vertical gap={12}>
-          <Row gutter={[8, 8]}>
-            <Col xs={12} sm={6}>
-              <Statistic title={t("operations.outboxDepth")} value={formatCount(health.outbox.depth)} />
-            </Col>
-            <Col xs={12} sm={6}>
-              <Statistic title={t("operations.deadLetters")} value={formatCount(health.open_dead_letters)} />
-            </Col>
-            <Col xs={12} sm={6}>
-              <Statistic title={t("operations.parked")} value={formatCount(health.parked_messages)} />
-            </Col>
-            <Col xs={12} sm={6}>
-              <Statistic title={t("operations.failingTimers")} value={formatCount(health.failing_timers)} />
-            </Col>
-          </Row>
-          <Table
-            aria-label={`${state.service}: ${t("operations.lag")}`}
-            size="small"
-            pagination={false}
-            rowKey="subscription"
-            dataSource={health.consumers}
-            locale={{ emptyText: <Empty image={Empty.PRESENTED_IMAGE_SIMPLE} description="–" /> }}
-            columns={[
-              { title: t("operations.subscription"), dataIndex: "subscription" },
-              {
-                title: t("operations.state"),
-                dataIndex: "state",
-                render: (value: Health["consumers"][number]["state"], consumer) => (
-                  <Flex gap={4} align="center" wrap>
-                    <Tag color={value === "running" ? "green" : "red"}>{t(`consumerState.${value}`)}</Tag>
-                    {value === "stopped" && (
-                      <Resumption service={state.service as Service} subscription={consumer.subscription} />
-                    )}
-                    {consumer.reason && <Typography.Text type="secondary">{consumer.reason}</Typography.Text>}
-                  </Flex>
-                ),
-              },
-              {
-                title: t("operations.lag"),
-                dataIndex: "lag",
-                align: "right",
-                render: (lag: number | null) => <span className="number">{formatCount(lag)}</span>,
-              },
-            ]}
-          />
-        </Flex>
-      )}
-    </Card>
-  );
-}
 
 interface Wish {
   letter: DeadLetter;
@@ -245,6 +122,7 @@ export function OperationsPage() {
         <ProblemAlert error={operations.error} onRetry={() => void operations.refetch()} />
       )}
       {operations.isPending && <Skeleton title={false} paragraph={{ rows: 8 }} />}
+      {operations.data && <Urgent states={operations.data.services} readAt={operations.dataUpdatedAt} />}
       <Row gutter={[16, 16]}>
         {operations.data?.services.map((state) => (
           <Col key={state.service} xs={24} xl={12}>
