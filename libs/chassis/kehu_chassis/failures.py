@@ -60,7 +60,7 @@ async def until_stopped(waiting: Coroutine[Any, Any, T], stopping: asyncio.Event
     deliver, to commit and to leave their groups.
 
     Raises:
-        TimeoutError: it was cut off.
+        TimeoutError: it was cut off, or its client gave it up.
     """
     task = asyncio.ensure_future(waiting)
     stop = asyncio.ensure_future(stopping.wait())
@@ -69,6 +69,9 @@ async def until_stopped(waiting: Coroutine[Any, Any, T], stopping: asyncio.Event
         await asyncio.wait((task,), timeout=LEAVE_WITHIN)
         if not task.done():
             raise TimeoutError("it did not answer before the stop")
+        if task.cancelled():
+            # By the client itself, whose connection is gone. Let through, it would end whoever waits here without a word.
+            raise TimeoutError("its client gave it up")
         return task.result()
     finally:
         stop.cancel()

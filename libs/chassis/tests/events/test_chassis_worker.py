@@ -255,6 +255,14 @@ async def test_what_answers_after_the_stop_was_asked_for_is_waited_for() -> None
     assert await waiting == "acknowledged"
 
 
+async def test_what_a_client_of_the_broker_cancels_by_itself_is_an_outage_and_not_our_end() -> None:
+    async def give_up() -> None:
+        raise asyncio.CancelledError
+
+    with pytest.raises(TimeoutError):
+        await until_stopped(give_up(), asyncio.Event())
+
+
 PROCESS = """
 import asyncio
 import sys
