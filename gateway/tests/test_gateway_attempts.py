@@ -103,6 +103,15 @@ async def test_right_passwords_at_the_same_moment_are_no_failures_of_one_another
     assert [answer.status_code for answer in answers] == [200] * 12
 
 
+async def test_who_looked_at_the_clock_before_another_got_in_is_not_told_to_wait(gateway: TestApp) -> None:
+    attempts = gateway.app.state.runtime.resources.attempts
+    with time_machine.travel("2026-03-02T09:00:00Z", tick=False) as time:
+        assert await attempts.begin("handler", "192.0.2.1") is None
+        await attempts.succeeded("handler", "192.0.2.1")
+        time.shift(-0.01)
+        assert await attempts.begin("rm", "192.0.2.1") is None
+
+
 async def test_systems_that_ask_at_the_same_moment_all_get_their_tokens(gateway: TestApp) -> None:
     grant = {"grant_type": "client_credentials", "client_id": "core-banking", "client_secret": CLIENT_SECRET}
     transport = httpx.ASGITransport(gateway.app, client=("192.0.2.1", 50000))

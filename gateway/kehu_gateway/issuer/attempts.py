@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from hashlib import sha256
-from typing import Any
+from typing import Any, Final
 from weakref import WeakValueDictionary
 
 from sqlalchemy import ColumnElement, Select, delete, select, update
@@ -19,6 +19,10 @@ from kehu_gateway.issuer.rules import delay_after
 from kehu_gateway.issuer.tables import login_attempts
 
 __all__ = ["Attempts", "forget_attempts"]
+
+_AT_ONCE: Final = datetime(2000, 1, 1, tzinfo=UTC)
+"""When the next attempt may be made where there is no delay: a moment that has passed for every process, whose clock is a
+little behind ours, or who looked at it before it had to wait for us."""
 
 
 class Attempts:
@@ -69,7 +73,7 @@ class Attempts:
                 delay = delay_after(failures + 1, free=allowed[digest], longest=self._longest)
                 change = {
                     "failures": failures + 1,
-                    "not_before": now + delay,
+                    "not_before": now + delay if delay else _AT_ONCE,
                     "forget_at": now + 2 * self._longest,
                 }
                 await tx.execute(update(login_attempts).where(_is(digest)).values(change))
@@ -85,7 +89,7 @@ class Attempts:
             await tx.execute(
                 update(login_attempts)
                 .where(_is(whole))
-                .values(failures=login_attempts.c.failures - 1, not_before=technical_now())
+                .values(failures=login_attempts.c.failures - 1, not_before=_AT_ONCE)
             )
 
 
@@ -97,11 +101,12 @@ async def forget_attempts(tx: Transaction) -> None:
 async def _locked(tx: Transaction, digests: Mapping[bytes, int], now: datetime) -> Mapping[bytes, tuple[int, datetime]]:
     ordered = sorted(digests)
     for digest in ordered:
-        fresh = {"key_digest": digest, "failures": 0, "not_before": now, "forget_at": now}
+        fresh = {"key_digest": digest, "failures": 0, "not_before": _AT_ONCE, "forget_at": now}
         await tx.execute(insert(login_attempts).values(fresh).on_conflict_do_nothing())
     rows = await tx.all(_for_update(ordered))
     return {
-        row["key_digest"]: (0, now) if row["forget_at"] <= now else (row["failures"], row["not_before"]) for row in rows
+        row["key_digest"]: (0, _AT_ONCE) if row["forget_at"] <= now else (row["failures"], row["not_before"])
+        for row in rows
     }
 
 
