@@ -82,14 +82,17 @@ class Uptake:
         return waiting
 
     async def _known_groups(self) -> Mapping[str, set[str]]:
-        known = [name for name, *_ in await self._admin.list_consumer_groups() if name.startswith(self._prefix)]
-        # While its members join anew a group tells of none; what they asked for before still holds.
-        for answer in await self._admin.describe_consumer_groups(known):
-            for _, group, _, _, _, members, *_ in answer.groups:
-                for _, _, _, metadata, _ in members:
-                    if metadata:
-                        asked = ConsumerProtocolMemberMetadata.decode(metadata).subscription
-                        self._asked_for.setdefault(group, set()).update(asked)
+        known = {name for name, *_ in await self._admin.list_consumer_groups() if name.startswith(self._prefix)}
+        # What a group's members ask for stays what it is, also while they join anew and the broker tells of none. Each group
+        # is asked about alone: the driver does not understand an answer about several.
+        for asked in known - self._asked_for.keys():
+            [answer] = await self._admin.describe_consumer_groups([asked])
+            [(_, group, _, _, _, members, *_)] = answer.groups
+            subscriptions = (
+                ConsumerProtocolMemberMetadata.decode(member[3]).subscription for member in members if member[3]
+            )
+            if topics := set().union(*subscriptions):
+                self._asked_for[group] = topics
         return {group: self._asked_for.get(group, set()) for group in known}
 
     async def _learn_partitions(self, topics: set[str]) -> None:
