@@ -36,7 +36,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, default=Pace.seconds, help="length of each load")
     parser.add_argument("--rounds", type=int, default=Pace.rounds, help="how often ours and the peer run in turn")
     parser.add_argument("--quick", action="store_true", help="small sizes, one short round: figures mean nothing")
-    parser.add_argument("--long", action="store_true", help="growth behind 10 and 50 million rows: a quarter of an hour and 30 GB")
+    parser.add_argument(
+        "--long", action="store_true", help="growth behind 10 and 50 million rows: a quarter of an hour and 30 GB"
+    )
     return parser.parse_args()
 
 
