@@ -60,7 +60,7 @@ async def test_an_operator_sees_every_service(house: House) -> None:
         await expect(operator.page).to_have_url(f"{operator.url}/operations", timeout=PATIENCE)
         for service in ("Customer", "Segmentation", "Complaints", "Campaigns"):
             card = operator.page.locator(".ant-card", has=operator.page.get_by_text(service, exact=True)).first
-            await expect(card.get_by_text("OK", exact=True)).to_be_visible(timeout=PATIENCE)
+            await expect(card.locator(".ant-card-head").get_by_text("OK", exact=True)).to_be_visible(timeout=PATIENCE)
 
 
 async def test_an_auditor_sees_who_did_what_and_leaves_a_row_too(house: House) -> None:

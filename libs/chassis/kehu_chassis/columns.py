@@ -85,6 +85,11 @@ class Text(TypeDecorator[str]):
     impl = String
     cache_ok = True
 
+    @property
+    def python_type(self) -> type[str]:
+        """What its values are: SQLAlchemy does not ask the type that this one decorates."""
+        return str
+
     def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:  # noqa: ARG002  SQLAlchemy's shape
         """Check a value on its way to the database."""
         return None if value is None else refuse_control_characters(value)
