@@ -15,6 +15,7 @@ from pydantic import TypeAdapter, ValidationError
 from sqlalchemy import Column, Integer, MetaData, Select, Table, Text, select
 from sqlalchemy.dialects import postgresql
 
+from kehu_chassis.columns import string
 from kehu_chassis.database import Transaction
 from kehu_chassis.errors import language_of
 from kehu_chassis.paging import BadCursor, PageQuery, Pages, decode_cursor, encode_cursor, keyset, page_rows
@@ -285,3 +286,8 @@ def test_a_moment_and_a_day_are_written_as_rfc_3339_has_them() -> None:
     moment = TypeAdapter(Moment).validate_json('"2026-03-02T09:00:00+08:00"')
     assert moment == datetime(2026, 3, 2, 1, tzinfo=UTC)
     assert TypeAdapter(Day).validate_json('"2026-03-02"') == date(2026, 3, 2)
+
+
+def test_a_page_goes_on_behind_a_text_of_ours() -> None:
+    codes = Table("codes", MetaData(), string("code"))
+    assert _text(keyset(select(codes.c.code), (codes.c.code,), PageQuery(limit=2, after=("B2",)))).startswith("SELECT")
