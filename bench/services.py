@@ -80,9 +80,11 @@ class _Duel:
         for port in self.ports:
             load(port, self.pace.warm_up, requests(self.pace.warm_up))
         rates: tuple[list[float], list[float]] = [], []
-        for _ in range(self.pace.rounds):
+        # Many short loads rather than few long ones: the machine's own pace moves within seconds.
+        seconds = self.pace.seconds / 2
+        for _ in range(3 * self.pace.rounds):
             for measured, port in zip(rates, self.ports, strict=True):
-                measured.append(load(port, self.pace.seconds, requests(self.pace.seconds)).rate)
+                measured.append(load(port, seconds, requests(seconds)).rate)
         return rates
 
     def grow(self, house: House, port: int, rows: int) -> None:

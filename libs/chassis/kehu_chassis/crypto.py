@@ -51,6 +51,8 @@ _KEY_BYTES: Final = 32
 _NONCE_BYTES: Final = 12
 _TOKENS_REMEMBERED: Final = 20_000
 """For each index key and domain: some four megabytes."""
+_KEYS_REMEMBERED: Final = 2_000
+"""Some five megabytes."""
 
 
 class KeyFileError(Exception):
@@ -102,6 +104,10 @@ class KeyWrapper(Protocol):
         """
         ...
 
+    def forget(self) -> None:
+        """Keep no opened key in memory: called every minute, so that none outlives its erasure by more."""
+        ...
+
     def checks(self) -> Mapping[str, bytes]:
         """For each KEK by id, a value that tells it from another without telling it."""
         ...
@@ -112,11 +118,16 @@ class KeyWrapper(Protocol):
 
 
 class FileKeyWrapper:
-    """KEKs in memory, read from the key file; AES key wrap (RFC 3394)."""
+    """KEKs in memory, read from the key file; AES key wrap (RFC 3394).
+
+    The keys that were opened last are remembered: lists and pages are read again and again, and to open a party's key
+    takes longer than to open a name under it.
+    """
 
     def __init__(self, keys: Mapping[str, bytes], active_id: str) -> None:
         self._keys = dict(keys)
         self._active_id = active_id
+        self._opened = lru_cache(maxsize=_KEYS_REMEMBERED)(self._open)
 
     @property
     def active_id(self) -> str:
@@ -129,13 +140,20 @@ class FileKeyWrapper:
 
     def unwrap(self, wrapped: WrappedKey) -> DataKey:
         """Open a wrapped key."""
-        kek = self._keys.get(wrapped.key_id)
+        return self._opened(wrapped.key_id, wrapped.wrapped)
+
+    def _open(self, key_id: str, wrapped: bytes) -> DataKey:
+        kek = self._keys.get(key_id)
         if kek is None:
-            raise Decryption(f"no key-encryption key {wrapped.key_id}")
+            raise Decryption(f"no key-encryption key {key_id}")
         try:
-            return DataKey(aes_key_unwrap(kek, wrapped.wrapped))
+            return DataKey(aes_key_unwrap(kek, wrapped))
         except (InvalidUnwrap, ValueError):
-            raise Decryption(f"not wrapped by key-encryption key {wrapped.key_id}") from None
+            raise Decryption(f"not wrapped by key-encryption key {key_id}") from None
+
+    def forget(self) -> None:
+        """Keep no opened key in memory."""
+        self._opened.cache_clear()
 
     def checks(self) -> Mapping[str, bytes]:
         """For each KEK by id, a value that tells it from another without telling it."""
@@ -144,6 +162,7 @@ class FileKeyWrapper:
     def adopt(self, other: FileKeyWrapper) -> None:
         """Become what another wrapper is: its keys, its active one."""
         self._keys, self._active_id = other._keys, other._active_id
+        self.forget()
 
 
 class Envelope:

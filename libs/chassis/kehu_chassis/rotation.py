@@ -25,12 +25,14 @@ from kehu_chassis.definition import Runtime
 from kehu_chassis.failures import describe
 from kehu_chassis.timers import TimerHandler, schedule
 
-__all__ = ["FOLLOW_EVERY", "REWRAP", "followed", "rewrapper", "schedule_rewrap", "take_in"]
+__all__ = ["FOLLOW_EVERY", "FORGET_EVERY", "REWRAP", "followed", "rewrapper", "schedule_rewrap", "take_in"]
 
 log = structlog.get_logger(__name__)
 
 FOLLOW_EVERY: Final = 1.0
 """Seconds between looks at the key file."""
+FORGET_EVERY: Final = 60.0
+"""Seconds after which no opened data key is left in memory: by so much may one outlive its erasure."""
 REWRAP: Final = "keys.rewrap"
 SLICE: Final = 500
 NOBODY: Final = UUID(int=0)
@@ -51,13 +53,14 @@ async def followed(runtime: Runtime, ring: KeyRing, path: Path, jobs: Scheduling
     """
     seen = _stamp(path)
     await _adopt(runtime, ring, ring, jobs)
-    task = asyncio.create_task(_follow(runtime, ring, path, jobs, seen))
+    tasks = [asyncio.create_task(_follow(runtime, ring, path, jobs, seen)), asyncio.create_task(_forget(ring))]
     try:
         yield
     finally:
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
+        for task in tasks:
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
 
 
 async def take_in(runtime: Runtime, ring: KeyRing, path: Path, jobs: Scheduling) -> bool:
@@ -82,6 +85,12 @@ async def _follow(runtime: Runtime, ring: KeyRing, path: Path, jobs: Scheduling,
             seen = stamp if await take_in(runtime, ring, path, jobs) else seen
         except TRANSIENT as error:
             log.warning("keys.postponed", cause=describe(error))
+
+
+async def _forget(ring: KeyRing) -> None:
+    while True:
+        await asyncio.sleep(FORGET_EVERY)
+        ring.wrapper.forget()
 
 
 async def _adopt(runtime: Runtime, ring: KeyRing, given: KeyRing, jobs: Scheduling) -> None:

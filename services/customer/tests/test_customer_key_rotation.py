@@ -165,6 +165,21 @@ async def test_a_changed_file_is_taken_in_and_a_wrong_one_is_not(
         assert ring.wrapper.active_id == "kek-2"
 
 
+async def test_an_opened_key_outlives_its_erasure_by_a_minute_at_most(
+    worker_runtime: Runtime, own_file: Path, ring: KeyRing, eventually: Eventually, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert rotation.FORGET_EVERY == 60
+    monkeypatch.setattr(rotation, "FORGET_EVERY", 0.01)
+    wrapped, _ = ring.envelope().new_data_key()
+    opened = ring.wrapper.unwrap(wrapped)
+
+    async def forgotten() -> bool:
+        return ring.wrapper.unwrap(wrapped) is not opened
+
+    async with followed(worker_runtime, ring, own_file, schedule_rewrap):
+        await eventually(forgotten)
+
+
 async def test_a_key_is_missed_until_it_is_retired(
     worker_database: Database, worker_runtime: Runtime, own_file: Path, ring: KeyRing
 ) -> None:

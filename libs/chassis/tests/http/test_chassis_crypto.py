@@ -148,6 +148,25 @@ def test_a_file_without_its_active_message_key_is_refused(key_file: Path) -> Non
         KeyRing.from_file(key_file)
 
 
+def test_a_key_that_was_opened_is_forgotten_with_the_keys_that_opened_it(ring: KeyRing, tmp_path: Path) -> None:
+    wrapped, key = ring.envelope().new_data_key()
+    opened = ring.wrapper.unwrap(wrapped)
+    assert opened == key
+    assert ring.wrapper.unwrap(wrapped) is opened
+    create_key_file(tmp_path / "newer.json")
+    ring.adopt(KeyRing.from_file(tmp_path / "newer.json"))
+    with pytest.raises(Decryption):
+        ring.wrapper.unwrap(wrapped)
+
+
+def test_a_key_that_was_opened_is_opened_anew_once_it_is_forgotten(ring: KeyRing) -> None:
+    wrapped, key = ring.envelope().new_data_key()
+    opened = ring.wrapper.unwrap(wrapped)
+    ring.wrapper.forget()
+    assert ring.wrapper.unwrap(wrapped) is not opened
+    assert ring.wrapper.unwrap(wrapped) == key
+
+
 def test_a_file_of_the_first_version_seals_messages_under_its_last_key(key_file: Path) -> None:
     content = json.loads(key_file.read_text())
     del content["message"]["active"]
