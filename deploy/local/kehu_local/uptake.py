@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from contextlib import AsyncExitStack
 from typing import Final, Self
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -10,7 +11,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.coordinator.protocol import ConsumerProtocolMemberMetadata
 from aiokafka.errors import KafkaError
 
-from kehu_local.failures import Failed
+from kehu_local.failures import START_IT, Failed
 
 __all__ = ["INBOUND", "Uptake"]
 
@@ -31,6 +32,9 @@ class Uptake:
         groups: the topics that each group reads, be it known to the broker yet or not. None stands for every group whose
             name begins with `prefix`, and for the topics that its members ask for or that it has committed.
         prefix: how the names of a suite's groups begin.
+
+    Raises:
+        Failed: on entering, the broker does not answer.
     """
 
     def __init__(
@@ -44,13 +48,19 @@ class Uptake:
         self._partitions: dict[str, list[TopicPartition]] = {}
 
     async def __aenter__(self) -> Self:
-        await self._admin.start()
-        await self._reader.start()
+        async with AsyncExitStack() as stack:
+            stack.push_async_callback(self._admin.close)
+            stack.push_async_callback(self._reader.stop)
+            try:
+                await self._admin.start()
+                await self._reader.start()
+            except KafkaError as error:
+                raise _silent(error) from error
+            self._open = stack.pop_all()
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await self._reader.stop()
-        await self._admin.close()
+        await self._open.aclose()
 
     async def waiting(self) -> int:
         """How many messages have not been taken in; one that several groups read counts for each of them.
@@ -61,7 +71,7 @@ class Uptake:
         try:
             return await self._waiting()
         except KafkaError as error:
-            raise Failed(f"Kafka does not answer: {error}", "See that the suite runs: kehu status") from error
+            raise _silent(error) from error
 
     async def _waiting(self) -> int:
         groups = self._groups if self._groups is not None else await self._known_groups()
@@ -101,3 +111,7 @@ class Uptake:
                 if told["partitions"]:
                     numbers = sorted(partition["partition"] for partition in told["partitions"])
                     self._partitions[told["topic"]] = [TopicPartition(told["topic"], number) for number in numbers]
+
+
+def _silent(error: KafkaError) -> Failed:
+    return Failed(f"Kafka does not answer: {error}", START_IT)

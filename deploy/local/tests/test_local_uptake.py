@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
+
 from kehu_chassis.kafka import Kafka, create_topics
+from kehu_chassis.testing.servers import free_port
 from kehu_contracts.topics import TOPICS
+from kehu_local.failures import START_IT, Failed
 from kehu_local.uptake import Uptake
 
 PARTY, ACCOUNT = "bank.party.v1", "bank.account.v1"
@@ -44,3 +48,10 @@ async def test_a_reader_whom_the_broker_does_not_know_yet_has_all_before_it(kafk
     groups = {kafka.prefix + GROUP: {kafka.physical(PARTY), kafka.physical("bank.none.v1")}}
     async with Uptake(kafka.bootstrap, groups) as uptake:
         assert await uptake.waiting() == 2
+
+
+async def test_a_broker_that_does_not_answer_is_told_with_what_to_do() -> None:
+    with pytest.raises(Failed, match="Kafka does not answer") as told:
+        async with Uptake(f"127.0.0.1:{free_port()}"):
+            pytest.fail("nobody listens there")
+    assert told.value.remedy == START_IT

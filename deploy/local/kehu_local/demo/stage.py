@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from contextlib import AsyncExitStack
 from datetime import UTC, date, datetime, timedelta
-from types import TracebackType
 from typing import Any, Final, Self
 
 import httpx
@@ -42,17 +42,17 @@ class Stage:
         self._operator = operator
 
     async def __aenter__(self) -> Self:
-        self._http = httpx.AsyncClient(
+        asking = httpx.AsyncClient(
             base_url=self._plan.gateway_url, headers={"Authorization": f"Bearer {self._operator}"}, timeout=30
         )
-        self._uptake = await Uptake(self._plan.kafka_bootstrap).__aenter__()
+        async with AsyncExitStack() as stack:
+            self._http = await stack.enter_async_context(asking)
+            self._uptake = await stack.enter_async_context(Uptake(self._plan.kafka_bootstrap))
+            self._open = stack.pop_all()
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self._uptake.__aexit__(kind, error, trace)
-        await self._http.aclose()
+    async def __aexit__(self, *_: object) -> None:
+        await self._open.aclose()
 
     def instant(self, day: int, hour: int = 10) -> datetime:
         """An hour in Shanghai on a day of the played past."""
