@@ -19,7 +19,7 @@ from joserfc.jwk import OctKey
 
 from kehu_contracts.bank import PartyIdentity
 from kehu_contracts.base import Inbound
-from kehu_local.failures import START_IT, Failed
+from kehu_local.failures import Failed, no_broker
 
 __all__ = ["BankDoor", "BankMessage", "as_message", "seal_identity"]
 
@@ -100,7 +100,7 @@ class BankDoor:
             await self._producer.start()
         except KafkaError as error:
             await self._producer.stop()
-            raise Failed(f"Kafka at {self._bootstrap} does not answer: {error}", START_IT) from error
+            raise no_broker(self._bootstrap, error) from error
         return self
 
     async def __aexit__(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["START_IT", "Failed", "no_database"]
+__all__ = ["START_IT", "Failed", "no_broker", "no_database"]
 
 START_IT = "See whether it runs: kehu status. If not, start it: make up"
 
@@ -14,6 +14,11 @@ class Failed(RuntimeError):
         super().__init__(f"{cause}\n{remedy}")
         self.cause = cause
         self.remedy = remedy
+
+
+def no_broker(bootstrap: str, error: Exception) -> Failed:
+    """Kafka did not answer a command."""
+    return Failed(f"Kafka at {bootstrap} does not answer as it should: {error}", START_IT)
 
 
 def no_database(error: OSError) -> Failed:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 
+from aiokafka.errors import KafkaError
+
+from kehu_chassis.database import TRANSIENT
 from kehu_chassis.kafka import Kafka
 from kehu_chassis.replay import NotReplayable, TopicLost, rebuild
 from kehu_local.definitions import definition_of, open_worker
@@ -11,12 +14,21 @@ from kehu_local.failures import Failed
 from kehu_local.plan import Plan
 from kehu_local.secrets import Secrets
 
-__all__ = ["replay"]
+__all__ = ["AGAIN", "replay"]
+
+AGAIN = "See whether the suite runs (kehu status) and repeat the command: until it ends well, the projection may lack something."
 
 
 def replay(plan: Plan, service: str, subscription: str, *, anyway: bool = False) -> int:
-    """Rebuild what a subscription of a service projects; how many messages were read. The suite may run meanwhile."""
-    return asyncio.run(_replay(plan, service, subscription, anyway=anyway))
+    """Rebuild what a subscription of a service projects; how many messages were read. The suite may run meanwhile.
+
+    Raises:
+        Failed: there is no such projection, its topics are lost, or PostgreSQL or Kafka did not answer.
+    """
+    try:
+        return asyncio.run(_replay(plan, service, subscription, anyway=anyway))
+    except (*TRANSIENT, KafkaError) as error:
+        raise Failed(f"The projection was not rebuilt: {str(error) or type(error).__name__}", AGAIN) from error
 
 
 async def _replay(plan: Plan, service: str, name: str, *, anyway: bool) -> int:

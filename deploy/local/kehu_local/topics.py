@@ -11,7 +11,7 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import KafkaError, for_code
 
 from kehu_contracts.topics import FOREVER, TOPICS, Topic
-from kehu_local.failures import Failed
+from kehu_local.failures import no_broker
 
 __all__ = ["Change", "apply_topics", "plan_topics"]
 
@@ -56,7 +56,7 @@ async def _with_admin(bootstrap: str, use: Any) -> list[Change]:
         await admin.start()
         changes: list[Change] = await use(admin)
     except KafkaError as error:
-        raise Failed(f"Kafka at {bootstrap} does not answer as it should: {error}", "See that it runs.") from error
+        raise no_broker(bootstrap, error) from error
     else:
         return changes
     finally:

@@ -11,7 +11,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.coordinator.protocol import ConsumerProtocolMemberMetadata
 from aiokafka.errors import KafkaError
 
-from kehu_local.failures import START_IT, Failed
+from kehu_local.failures import no_broker
 
 __all__ = ["INBOUND", "Uptake"]
 
@@ -40,6 +40,7 @@ class Uptake:
     def __init__(
         self, bootstrap: str, groups: Mapping[str, Iterable[str]] | None = None, *, prefix: str = "kehu."
     ) -> None:
+        self._bootstrap = bootstrap
         self._admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
         self._reader = AIOKafkaConsumer(bootstrap_servers=bootstrap)
         self._groups = groups
@@ -55,7 +56,7 @@ class Uptake:
                 await self._admin.start()
                 await self._reader.start()
             except KafkaError as error:
-                raise _silent(error) from error
+                raise no_broker(self._bootstrap, error) from error
             self._open = stack.pop_all()
         return self
 
@@ -71,7 +72,7 @@ class Uptake:
         try:
             return await self._waiting()
         except KafkaError as error:
-            raise _silent(error) from error
+            raise no_broker(self._bootstrap, error) from error
 
     async def _waiting(self) -> int:
         groups = self._groups if self._groups is not None else await self._known_groups()
@@ -111,7 +112,3 @@ class Uptake:
                 if told["partitions"]:
                     numbers = sorted(partition["partition"] for partition in told["partitions"])
                     self._partitions[told["topic"]] = [TopicPartition(told["topic"], number) for number in numbers]
-
-
-def _silent(error: KafkaError) -> Failed:
-    return Failed(f"Kafka does not answer: {error}", START_IT)

@@ -12,12 +12,14 @@ from typing import Any, ClassVar, Self
 
 import httpx
 import pytest
+from aiokafka.errors import KafkaConnectionError
 from typer.testing import CliRunner, Result
 
 from kehu_chassis.clock import SuiteClock
+from kehu_chassis.database import DatabaseUnavailable
 from kehu_chassis.kafka import Kafka
 from kehu_contracts.topics import TOPICS
-from kehu_local import api, clock, dead_letters, topics
+from kehu_local import api, clock, dead_letters, replay, topics
 from kehu_local.cli import app, main
 from kehu_local.failures import Failed
 from kehu_local.jars import Jar, JarsFailed, fetch_jars, jars_are_complete, read_lock
@@ -358,6 +360,28 @@ def test_a_ledger_that_is_not_there_is_not_taken_for_one_without_anchors(
 @pytest.mark.parametrize("command", [("worker", "customer"), ("worker", "custmer"), ("psql", "--as", "custmer")])
 def test_what_needs_the_suite_or_a_name_of_it_is_refused(kehu: Callable[..., Result], command: tuple[str, ...]) -> None:
     assert isinstance(kehu(*command).exception, Failed)
+
+
+@pytest.mark.parametrize(
+    ("away", "told"),
+    [
+        (DatabaseUnavailable("PostgreSQL does not answer"), "PostgreSQL does not answer"),
+        (KafkaConnectionError("nobody listens"), "KafkaConnectionError: nobody listens"),
+        (TimeoutError(), "TimeoutError"),
+    ],
+    ids=["database", "broker", "too slow"],
+)
+def test_a_replay_that_meets_an_outage_tells_what_to_do(
+    kehu: Callable[..., Result], monkeypatch: pytest.MonkeyPatch, away: Exception, told: str
+) -> None:
+    def open_nothing(*_: object) -> None:
+        raise away
+
+    monkeypatch.setattr(replay, "open_worker", open_nothing)
+    refused = kehu("replay", "customer", "bank-party").exception
+    assert isinstance(refused, Failed)
+    assert refused.cause == f"The projection was not rebuilt: {told}"
+    assert refused.remedy == replay.AGAIN
 
 
 def test_psql_is_the_owner_of_a_schema_and_keeps_the_password_out_of_the_arguments(

@@ -7,6 +7,7 @@ again. Messages that an operator has skipped, or that are still dead, stay out.
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING, Any, Final
 
 import structlog
@@ -21,7 +22,7 @@ from kehu_chassis.subscription import Subscription
 from kehu_contracts.topics import FOREVER, TOPICS
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Mapping
 
 __all__ = ["NotReplayable", "TopicLost", "rebuild"]
 
@@ -62,44 +63,44 @@ async def rebuild(database: Database, subscription: Subscription, kafka: Kafka, 
     Raises:
         NotReplayable: the subscription has no projection tables.
         TopicLost: the topics hold less than the projection; not with `anyway`.
+        aiokafka.errors.KafkaError: the broker does not answer, and nothing was emptied.
         kehu_chassis.message.Refused: or whatever else the handler raises: nothing is buried in a rebuild.
     """
     if not subscription.projection_tables:
         raise NotReplayable(subscription.name)
     delivery = Delivery(database, subscription, SystemClock(), side_effects=False)
-    lock = await database.dedicated()
-    try:
+    async with contextlib.AsyncExitStack() as stack:
+        lock = await database.dedicated()
+        stack.push_async_callback(lock.close)
         await lock.execute(_ALONE, subscription.name, timeout=None)
+        # The broker is asked before anything is emptied: what nobody can fill again stays.
+        reader = kafka.reader()
+        stack.push_async_callback(reader.stop)
+        await reader.start()
         if not anyway:
-            await _require_topics(database, subscription, kafka)
+            await _require_topics(database, subscription, kafka, reader)
+        ends = await _ends(reader, [kafka.physical(topic) for topic in subscription.topics])
         await _empty(database, subscription)
         count = 0
-        async for messages in _read(kafka, subscription):
+        async for messages in _read(reader, ends, kafka, subscription):
             # The lock keeps the live consumer out; without it the rebuild must not go on.
             await lock.execute("SELECT 1")
             await delivery.batch(messages)
             count += len(messages)
-    finally:
-        await lock.close()
     log.info("replay.rebuilt", subscription=subscription.name, messages=count)
     return count
 
 
-async def _require_topics(database: Database, subscription: Subscription, kafka: Kafka) -> None:
+async def _require_topics(
+    database: Database, subscription: Subscription, kafka: Kafka, reader: AIOKafkaConsumer
+) -> None:
     async with database.begin(read_only=True) as tx:
         rows = await tx.connection.fetch(_KNOWN, subscription.name)
     known = {row["topic"]: row["subjects"] for row in rows if row["topic"] in _KEPT}
-    if not known:
-        return
-    reader = kafka.reader()
-    await reader.start()
-    try:
-        for topic, subjects in known.items():
-            held = sum((await _ends(reader, [kafka.physical(topic)])).values())
-            if held < subjects:
-                raise TopicLost(topic, held, subjects)
-    finally:
-        await reader.stop()
+    for topic, subjects in known.items():
+        held = sum((await _ends(reader, [kafka.physical(topic)])).values())
+        if held < subjects:
+            raise TopicLost(topic, held, subjects)
 
 
 async def _empty(database: Database, subscription: Subscription) -> None:
@@ -110,32 +111,28 @@ async def _empty(database: Database, subscription: Subscription) -> None:
             await tx.connection.execute(statement, subscription.name)
 
 
-async def _read(kafka: Kafka, subscription: Subscription) -> AsyncIterator[list[Message]]:
-    reader = kafka.reader()
-    await reader.start()
-    try:
-        ends = await _ends(reader, [kafka.physical(topic) for topic in subscription.topics])
-        reader.assign(list(ends))
-        await reader.seek_to_beginning()
-        while not await _has_reached(reader, ends):
-            taken: dict[TopicPartition, list[Any]] = await reader.getmany(
-                timeout_ms=500, max_records=subscription.max_batch
-            )
-            records = [record for place, batch in taken.items() for record in batch if record.offset < ends[place]]
-            if records:
-                yield [
-                    from_headers(
-                        record.headers,
-                        key=record.key,
-                        body=record.value,
-                        topic=kafka.logical(record.topic),
-                        partition=record.partition,
-                        offset=record.offset,
-                    )
-                    for record in records
-                ]
-    finally:
-        await reader.stop()
+async def _read(
+    reader: AIOKafkaConsumer, ends: Mapping[TopicPartition, int], kafka: Kafka, subscription: Subscription
+) -> AsyncIterator[list[Message]]:
+    reader.assign(list(ends))
+    await reader.seek_to_beginning()
+    while not await _has_reached(reader, ends):
+        taken: dict[TopicPartition, list[Any]] = await reader.getmany(
+            timeout_ms=500, max_records=subscription.max_batch
+        )
+        records = [record for place, batch in taken.items() for record in batch if record.offset < ends[place]]
+        if records:
+            yield [
+                from_headers(
+                    record.headers,
+                    key=record.key,
+                    body=record.value,
+                    topic=kafka.logical(record.topic),
+                    partition=record.partition,
+                    offset=record.offset,
+                )
+                for record in records
+            ]
 
 
 async def _ends(reader: AIOKafkaConsumer, topics: list[str]) -> dict[TopicPartition, int]:
@@ -149,5 +146,5 @@ async def _ends(reader: AIOKafkaConsumer, topics: list[str]) -> dict[TopicPartit
     return ends
 
 
-async def _has_reached(reader: AIOKafkaConsumer, ends: dict[TopicPartition, int]) -> bool:
+async def _has_reached(reader: AIOKafkaConsumer, ends: Mapping[TopicPartition, int]) -> bool:
     return all([await reader.position(place) >= end for place, end in ends.items()])

@@ -23,7 +23,7 @@ from aiokafka.errors import KafkaError
 
 from kehu_chassis.kafka import Kafka, set_positions
 from kehu_contracts.topics import DEAD_LETTERS, TOPICS
-from kehu_local.failures import Failed
+from kehu_local.failures import Failed, no_broker
 from kehu_local.recovery.archive import gzip_reader, gzip_writer
 
 __all__ = ["Lineage", "Positions", "dump", "fill", "held_messages", "positions", "remove_ours"]
@@ -55,9 +55,7 @@ async def _admin(kafka: Kafka) -> AsyncIterator[AIOKafkaAdminClient]:
         await admin.start()
         yield admin
     except KafkaError as error:
-        raise Failed(
-            f"Kafka at {kafka.bootstrap} does not answer as it should: {error}", "See that it runs."
-        ) from error
+        raise no_broker(kafka.bootstrap, error) from error
     finally:
         await admin.close()
 
@@ -69,9 +67,7 @@ async def _reader(kafka: Kafka) -> AsyncIterator[AIOKafkaConsumer]:
         await reader.start()
         yield reader
     except KafkaError as error:
-        raise Failed(
-            f"Kafka at {kafka.bootstrap} does not answer as it should: {error}", "See that it runs."
-        ) from error
+        raise no_broker(kafka.bootstrap, error) from error
     finally:
         await reader.stop()
 

@@ -8,6 +8,7 @@ from uuid import uuid4
 
 import asyncpg
 import pytest
+from aiokafka.errors import KafkaConnectionError
 
 from kehu_chassis import dead_letters, outbox, timers
 from kehu_chassis.clock import FixedClock
@@ -22,6 +23,7 @@ from kehu_chassis.testing.events import Deliver
 from kehu_chassis.testing.parts import running
 from kehu_chassis.testing.plugin import Eventually, OutboxRows
 from kehu_chassis.testing.probe import TOPIC, Probe
+from kehu_chassis.testing.servers import free_port
 from kehu_contracts.topics import TOPICS
 
 Live = Callable[[Callable[[], Awaitable[bool]]], Awaitable[None]]
@@ -84,6 +86,15 @@ async def test_a_projection_is_not_emptied_when_the_broker_has_lost_what_it_was_
     assert await probe.rows("projection") == lived
     assert await rebuild(worker_database, probe.subscription, anew, anyway=True) == 0
     assert await probe.rows("projection") == []
+
+
+async def test_a_projection_is_not_emptied_when_no_broker_answers(
+    lived: list[dict[str, Any]], worker_database: Database, probe: Probe
+) -> None:
+    away = Kafka(f"127.0.0.1:{free_port()}", client_id="away")
+    with pytest.raises(KafkaConnectionError):
+        await rebuild(worker_database, probe.subscription, away, anyway=True)
+    assert await probe.rows("projection") == lived
 
 
 @pytest.mark.usefixtures("lived")
