@@ -17,6 +17,8 @@ __all__ = ["AUDIENCE", "ISSUER", "TestIssuer", "default_issuer", "token_for"]
 
 ISSUER: Final = "http://issuer.test"
 AUDIENCE: Final = "kehu"
+LONGER_THAN_ANY_TEST: Final = 12 * 3_600
+"""Seconds. The long forms work for an hour and more on a slow machine; what a token answers then is no longer the route."""
 
 
 class TestIssuer:
@@ -59,7 +61,7 @@ class TestIssuer:
         /,
         *,
         subject: str = "tester",
-        expires_in: int = 600,
+        expires_in: int = LONGER_THAN_ANY_TEST,
         **claims: Any,
     ) -> str:
         """A signed token; `claims` adds to and overrides what stands in it, and None removes a claim."""
