@@ -171,12 +171,13 @@ async def test_an_opened_key_outlives_its_erasure_by_a_minute_at_most(
     assert rotation.FORGET_EVERY == 60
     monkeypatch.setattr(rotation, "FORGET_EVERY", 0.01)
     wrapped, _ = ring.envelope().new_data_key()
-    opened = ring.wrapper.unwrap(wrapped)
-
-    async def forgotten() -> bool:
-        return ring.wrapper.unwrap(wrapped) is not opened
-
     async with followed(worker_runtime, ring, own_file, schedule_rewrap):
+        # Only now: a ring that is taken in forgets, too.
+        opened = ring.wrapper.unwrap(wrapped)
+
+        async def forgotten() -> bool:
+            return ring.wrapper.unwrap(wrapped) is not opened
+
         await eventually(forgotten)
 
 
