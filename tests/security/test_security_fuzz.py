@@ -66,7 +66,8 @@ async def test_every_answer_of_the_gateway_itself_stands_in_the_document(gateway
         routes = [f"{method.upper()} {path}" for path, item in document["paths"].items() for method in item]
         fuzzer = Fuzzer(document, {route: {"webhook_id": webhook} for route in routes if "webhook_id" in route}, NUMBER)
         tally = Tally()
-        for operation in fuzzer.operations():
+        # What takes the webhook away comes last: without it most of the others can only be refused.
+        for operation in sorted(fuzzer.operations(), key=lambda each: each.method.upper() == "DELETE"):
             for case in fuzzer.cases(operation, max(2, CALLS // 100)):
                 await fuzzer.call(operator, case, tally)
     assert not tally.failures, f"with seed {NUMBER}:\n" + "\n".join(tally.failures.values())
